@@ -1,0 +1,71 @@
+"""Builds the compiled runtime against the torch of this environment; all else is in setup.cfg."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import setup
+
+MISSING_BUILD_REQUIREMENT = """
+neml2-aoti-plugin is built against the torch of the environment it will run in, and no usable
+{missing} was found ({error}).
+Install torch, setuptools, wheel and pybind11 first, then this package without build isolation:
+
+    pip install torch setuptools wheel pybind11
+    pip install --no-build-isolation .
+"""
+
+
+def _build_tools():
+    try:
+        import torch
+        from torch.utils import cpp_extension
+    except ImportError as error:
+        sys.exit(MISSING_BUILD_REQUIREMENT.format(missing="torch", error=error))
+    try:
+        import pybind11
+    except ImportError as error:
+        sys.exit(MISSING_BUILD_REQUIREMENT.format(missing="pybind11", error=error))
+    return torch, cpp_extension, pybind11
+
+
+def _extension(torch, cpp_extension, pybind11):
+    sources = sorted(str(path) for path in Path("csrc").rglob("*.cpp"))
+    depends = sorted(str(path) for path in Path("csrc").rglob("*.h"))
+    return cpp_extension.CppExtension(
+        "neml2_aoti_plugin._core._runtime",
+        sources,
+        depends=depends,
+        include_dirs=[str(Path("csrc").resolve()), pybind11.get_include()],
+        define_macros=[("NEML2_AOTI_BUILT_WITH_TORCH", f'"{torch.__version__}"')],
+        extra_compile_args=["-O2", "-g0", "-std=c++20", "-Wall", "-fvisibility=hidden"],
+    )
+
+
+def _build_command(torch, cpp_extension):
+    class BuildExtension(cpp_extension.BuildExtension):
+        """Also records the torch version, for the check that runs before the library is opened."""
+
+        def run(self) -> None:
+            super().run()
+            built = Path(self.get_ext_fullpath("neml2_aoti_plugin._core._runtime"))
+            (built.parent / "_built_with.py").write_text(f'TORCH = "{torch.__version__}"\n')
+
+        def get_source_files(self) -> list[str]:
+            return super().get_source_files() + self.extensions[0].depends
+
+    return BuildExtension.with_options(use_ninja=_has_ninja(cpp_extension))
+
+
+def _has_ninja(cpp_extension) -> bool:
+    return bool(cpp_extension.is_ninja_available())
+
+
+os.chdir(Path(__file__).parent)
+_torch, _cpp_extension, _pybind11 = _build_tools()
+setup(
+    ext_modules=[_extension(_torch, _cpp_extension, _pybind11)],
+    cmdclass={"build_ext": _build_command(_torch, _cpp_extension)},
+)
