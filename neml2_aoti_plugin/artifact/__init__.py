@@ -1,0 +1,67 @@
+"""Reads an artifact of neml2-compile into one trusted description, without opening a graph.
+
+::
+
+    path -> folder -> document -> version, upgrades -> reader -> Manifest
+                                                    -> graphs -> package, machine  (checks)
+
+``folder`` finds the metadata and the leaf, ``document`` parses the file, ``version`` brings it to
+the canonical schema, ``reader`` checks every field. Then each graph file is found, verified and
+compared with this machine. All errors are ArtifactError; no torch and no neml2 is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from neml2_aoti_plugin.artifact.device import check_dtype, device_family
+from neml2_aoti_plugin.artifact.document import load_document
+from neml2_aoti_plugin.artifact.folder import choose_leaf, find_metadata, pinned_leaf
+from neml2_aoti_plugin.artifact.graphs import check_graph_files, graph_names
+from neml2_aoti_plugin.artifact.machine import this_machine
+from neml2_aoti_plugin.artifact.manifest import Leaf, Manifest
+from neml2_aoti_plugin.artifact.package import PackageFacts, check_package, inspect_package
+from neml2_aoti_plugin.artifact.reader import canonical_fields, read_manifest, read_recorded_leaf
+from neml2_aoti_plugin.artifact.version import SHARED_METADATA_SINCE, upgrade_to_canonical
+
+__all__ = ["PackageFacts", "inspect_graphs", "read_artifact"]
+
+
+def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) -> Manifest:
+    """Read and verify the artifact at ``path`` for one device and dtype.
+
+    ``path`` is a metadata file or the folder of the artifact; ``device`` a torch device string;
+    ``dtype`` is ``float64``, ``float32``, or ``None`` for float64 if there, else the only one.
+
+    Raises ArtifactError or one of its kinds for what is wrong with the files, and LeafRequestError
+    (a ValueError) for a device or dtype that no artifact has.
+    """
+    device_family(device)
+    check_dtype(dtype)
+    metadata_file = find_metadata(path, device)
+    document = upgrade_to_canonical(load_document(metadata_file), metadata_file)
+    fields = canonical_fields(document, metadata_file)
+    leaf: Leaf
+    if document.written_version < SHARED_METADATA_SINCE:
+        leaf = pinned_leaf(metadata_file, read_recorded_leaf(fields), device, dtype)
+    else:
+        leaf = choose_leaf(metadata_file, device, dtype)
+    manifest = read_manifest(
+        fields,
+        written_version=document.written_version,
+        metadata_file=metadata_file,
+        leaf=leaf,
+    )
+    check_graph_files(manifest)
+    packages = inspect_graphs(manifest).values()
+    operators = frozenset[str]().union(*(package.operators for package in packages))
+    return replace(manifest, operators=operators)
+
+
+def inspect_graphs(manifest: Manifest) -> dict[str, PackageFacts]:
+    """Verify every graph file of the manifest and say, by name, what it needs to run."""
+    facts = {name: inspect_package(manifest.leaf.folder / name) for name in graph_names(manifest)}
+    for package in facts.values():
+        check_package(package, manifest.leaf, this_machine(), manifest.metadata_file)
+    return facts

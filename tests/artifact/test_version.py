@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+from made_up_artifacts import FILE, GOLDEN, golden, read
+
+from neml2_aoti_plugin.artifact.upgrades import from_v7, from_v12
+from neml2_aoti_plugin.artifact.version import READABLE_VERSIONS, read_version, upgrade_to_canonical
+from neml2_aoti_plugin.errors import ArtifactError, UnsupportedSchemaError
+
+RECOMPILE = "Recompile the model with neml2 3.0.4 or later."
+
+
+@pytest.mark.parametrize("version", READABLE_VERSIONS)
+def test_readable_version_is_returned(version: int) -> None:
+    assert read_version({"schema_version": version}, FILE) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "origin", "remedy"),
+    [
+        (2, "as written by neml2 3.0.0 to 3.0.2", RECOMPILE),
+        (3, "as written by neml2 3.0.3", RECOMPILE),
+        *(
+            (version, "which no release of neml2 wrote", RECOMPILE)
+            for version in (-1, 0, 1, 4, 5, 6, 8, 9, 10, 11, 13)
+        ),
+        (
+            15,
+            "newer than this plugin",
+            "Upgrade neml2_aoti_plugin, or recompile the model with neml2 3.1.0.",
+        ),
+    ],
+)
+def test_other_version_is_refused(version: int, origin: str, remedy: str) -> None:
+    with pytest.raises(UnsupportedSchemaError) as caught:
+        read_version({"schema_version": version}, FILE)
+    assert str(caught.value) == (
+        f"{FILE}: schema_version is {version}, {origin}; expected one of 7, 12, 14. {remedy}"
+    )
+
+
+def test_missing_version_is_refused() -> None:
+    with pytest.raises(ArtifactError) as caught:
+        read_version({"type": "composed"}, FILE)
+    assert str(caught.value) == (
+        f"{FILE}: schema_version is missing; expected one of 7, 12, 14. "
+        "This is no metadata written by neml2-compile."
+    )
+
+
+@pytest.mark.parametrize("version", [True, 14.0, "14", None, [14]])
+def test_version_that_is_no_integer_is_refused(version: Any) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        read_version({"schema_version": version}, FILE)
+    assert str(caught.value) == (
+        f"{FILE}: schema_version is {version!r}; expected an integer, one of 7, 12, 14. "
+        "Recompile the model."
+    )
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_upgrades_leave_their_input_alone(name: str) -> None:
+    document = golden(name)
+    before = copy.deepcopy(document)
+    upgrade_to_canonical(document, FILE)
+    assert document == before
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_canonical_document_reads_like_the_original(name: str) -> None:
+    document = golden(name)
+    upgraded = upgrade_to_canonical(document, FILE)
+    again = read(upgraded.content)
+    first = read(document)
+    assert again.segments == first.segments
+    assert again.parameters == first.parameters
+    assert again.inputs == first.inputs
+
+
+def test_upgrade_from_7_says_what_12_cannot() -> None:
+    upgraded = from_v7.upgrade(golden("v7/viscoplasticity"))
+    segment = upgraded["segments"][0]
+    assert upgraded["schema_version"] == 12
+    assert segment["residual_package"] == "model_seg0_rhs.pt2"
+    assert "rhs_package" not in segment
+    assert segment["fused_solve"] is True
+    assert segment["initial_guess"] == "zero"
+    assert segment["max_substepping_level"] == 0
+    assert {given["role"] for given in segment["givens"]} == {"static"}
+    assert {given["pair"] for given in segment["givens"]} == {None}
+    assert upgraded["solver_config"]["ls_max_iters"] == 1
+
+
+def test_upgrade_from_7_invents_no_solver_for_forward_models() -> None:
+    assert "solver_config" not in from_v7.upgrade(golden("v7/elasticity"))
+
+
+def test_upgrade_from_7_keeps_only_dtypes_that_are_not_floating() -> None:
+    document = {"parameters": [{"dtype": "float32", "device": "cpu"}, {"dtype": "int64"}]}
+    assert from_v7.upgrade(document)["parameters"] == [{}, {"dtype": "int64"}]
+
+
+def test_upgrade_from_12_sets_no_bound_on_updates() -> None:
+    upgraded = from_v12.upgrade(golden("v12/substepped"))
+    assert upgraded["schema_version"] == 14
+    assert upgraded["solver_config"]["substep_del_tol"] == math.inf
+
+
+@pytest.mark.parametrize("upgrade", [from_v7.upgrade, from_v12.upgrade])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"segments": None, "parameters": 3, "solver_config": []},
+        {"segments": [None, {"kind": "implicit", "givens": 7}], "parameters": [None]},
+    ],
+)
+def test_upgrades_pass_mistyped_values_through(upgrade: Any, document: dict[str, Any]) -> None:
+    upgraded = upgrade(document)
+    assert upgraded.get("parameters") == document.get("parameters")
