@@ -1,0 +1,69 @@
+// Variables of a model and how they are stored together. Shapes leave out the batch: a value has
+// the shape (rows, *sub_batch_shape, *base_shape).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace neml2_aoti_plugin
+{
+
+using Shape = std::vector<std::int64_t>;
+
+/// A master input or output. `name` is used by segments, `public_name` by callers.
+struct BoundaryVariable
+{
+  std::string name;
+  std::string public_name;
+  Shape base_shape;
+  std::optional<Shape> sub_batch_shape; // unset: not recorded in the artifact
+};
+
+/// A promoted parameter with its initial value, row-major.
+struct ParameterDescription
+{
+  std::string name;
+  std::string public_name;
+  Shape shape;
+  Shape base_shape;
+  std::vector<double> values;
+  std::optional<std::string> dtype; // unset: the dtype of the model; else int64, int32 or bool
+};
+
+/// One variable inside a group.
+struct Slot
+{
+  std::string name;
+  Shape base_shape;
+  Shape sub_batch_shape;
+};
+
+enum class Structure
+{
+  Dense,
+  Block
+};
+
+/// Variables stored side by side on the last axis of one tensor:
+/// dense (rows, sum(prod(sub) * prod(base))), block (rows, *sub_batch_shape, sum(prod(base))).
+struct Group
+{
+  Structure structure;
+  Shape sub_batch_shape; // empty for dense groups
+  std::vector<Slot> slots;
+};
+
+/// One block d(output)/d(input) that a graph returns.
+struct InputPair
+{
+  std::string output;
+  std::string input;
+  Shape output_base_shape;
+  Shape input_base_shape;
+  Shape input_sub_batch_shape;
+  bool batch_independent;
+};
+
+} // namespace neml2_aoti_plugin

@@ -1,0 +1,32 @@
+// Variables to group tensors and back. A group tensor is (rows, *sub_batch_shape, width), see
+// Group.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "description/variable.h"
+
+namespace neml2_aoti_plugin
+{
+
+/// One tensor per group, the rows on axis 0.
+using Groups = std::vector<at::Tensor>;
+
+/// The value of a named variable at (rows, *sub_batch_shape, *base_shape).
+using Lookup = std::function<at::Tensor(const Slot &)>;
+
+/// The group's variables side by side; always fresh storage.
+at::Tensor pack(const Group & group, std::int64_t rows, const Lookup & value_of);
+
+/// The value of every slot at (rows, *sub_batch_shape, *base_shape), in slot order; views where
+/// possible.
+std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed);
+
+/// The rows of every group tensor that `rows` (int64, on the same device) lists.
+Groups select_rows(const Groups & groups, const at::Tensor & rows);
+
+} // namespace neml2_aoti_plugin

@@ -1,0 +1,53 @@
+// Checks what a caller passes and brings it to the one layout that segments know: rows on axis 0,
+// float64, contiguous.
+#pragma once
+
+#include <optional>
+
+#include "description/model_description.h"
+#include "model/named_tensors.h"
+#include "segments/segment.h"
+
+namespace neml2_aoti_plugin
+{
+
+struct PreparedInputs
+{
+  Shape batch;       // common batch of all inputs and parameters
+  std::int64_t rows; // its product
+  State state;
+};
+
+class Inputs
+{
+public:
+  Inputs(const ModelDescription & model, at::ScalarType dtype, at::Device device);
+
+  /// Throws InputError or InputTypeError naming the input, what was found and what is expected.
+  /// `parameters` take part in the common batch.
+  PreparedInputs prepare(const TensorMap & given, const ParameterValues & parameters) const;
+
+  /// The tangents that were given, as columns: (rows, |input|, 1) by authored name.
+  std::unordered_map<std::string, at::Tensor>
+  prepare_tangents(const TensorMap & given, const Shape & batch, std::int64_t rows) const;
+
+private:
+  struct Checked
+  {
+    at::Tensor data;
+    Shape batch;
+  };
+
+  Checked check(const BoundaryVariable & variable, const std::string & kind,
+                const at::Tensor & tensor) const;
+  std::vector<Checked> check_all(const TensorMap & given) const;
+  at::Tensor to_rows(const Checked & checked, const Shape & batch, std::int64_t rows) const;
+  std::string known_names() const;
+
+  const std::vector<BoundaryVariable> & variables_;
+  const std::vector<ParameterDescription> & parameters_;
+  at::ScalarType dtype_;
+  at::Device device_;
+};
+
+} // namespace neml2_aoti_plugin

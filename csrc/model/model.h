@@ -1,0 +1,97 @@
+// A compiled model: its segments in order over one shared state.
+//
+// All tensors that callers pass or get have the shape (*batch, *sub_batch, *base), the declared
+// dtype and the device of the artifact; batch axes broadcast between inputs. Results are fresh
+// storage and never require grad. Threads may call one model at once; a call sees the parameters
+// and settings as they were when it began.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "description/model_description.h"
+#include "graphs/graph_store.h"
+#include "model/inputs.h"
+#include "model/named_tensors.h"
+#include "model/parameters.h"
+#include "segments/forward_segment.h"
+#include "segments/segment.h"
+
+namespace neml2_aoti_plugin
+{
+
+class Model
+{
+public:
+  /// Opens no graph yet. The description is taken to be consistent: the reader of the metadata sees
+  /// to that.
+  explicit Model(ModelDescription description);
+
+  const ModelDescription & description() const { return description_; }
+  at::Device device() const { return device_; }
+  at::ScalarType dtype() const { return dtype_; }
+  Parameters & parameters() { return parameters_; }
+  const Parameters & parameters() const { return parameters_; }
+
+  /// Replaces the Newton settings of every implicit segment.
+  void set_newton(const NewtonSettings & settings);
+
+  /// One tensor per output, at the full common batch.
+  NamedTensors forward(const TensorMap & inputs) const;
+
+  /// As forward, but each output at the batch it really depends on (see Value::batch).
+  NamedTensors forward_natural(const TensorMap & inputs) const;
+
+  /// Outputs, and their derivatives in the direction of `tangents`, over the compiled pairs; inputs
+  /// without a tangent stand still.
+  std::pair<NamedTensors, NamedTensors> jvp(const TensorMap & inputs,
+                                            const TensorMap & tangents) const;
+
+  /// Outputs, and for every compiled pair the block (*batch, *output_base, *input_base). A block
+  /// that does not depend on the batch comes without it where the artifact says so (single forward
+  /// segment).
+  std::pair<NamedTensors, NamedBlocks> jacobian(const TensorMap & inputs) const;
+
+private:
+  struct Prepared;
+  enum class Batch
+  {
+    Full,
+    Natural
+  };
+
+  Prepared prepare(const TensorMap & inputs) const;
+  void run_segments(Prepared & prepared, Tangents * tangents) const;
+  const Value & output_value(const Prepared & prepared, const BoundaryVariable & output) const;
+  NamedTensors outputs(Prepared & prepared, Batch which) const;
+
+  void require_derivatives(const char * operation) const;
+  void require_derivative_of(const std::string & input) const;
+  void require_block(bool is_representable, const BoundaryVariable & output,
+                     const BoundaryVariable & input) const;
+  bool is_compiled(const std::string & output, const std::string & input) const;
+  bool is_differentiated(const std::string & output) const;
+  std::vector<const BoundaryVariable *> seeded_inputs() const;
+  NamedBlocks blocks_from_graph(const ForwardSegment & segment, Prepared & prepared) const;
+  NamedBlocks blocks_from_tangents(Prepared & prepared) const;
+
+  template <typename BlockOf>
+  NamedBlocks collect_blocks(Prepared & prepared, const BlockOf & block_of) const;
+
+  ModelDescription description_;
+  at::Device device_;
+  at::ScalarType dtype_;
+  Parameters parameters_;
+  Inputs inputs_;
+  GraphStore graphs_;
+  std::vector<std::unique_ptr<Segment>> segments_;
+  const ForwardSegment * only_forward_ = nullptr; // set if the model is one forward segment
+  std::optional<NewtonSettings> newton_;
+  mutable std::mutex newton_mutex_;
+};
+
+} // namespace neml2_aoti_plugin

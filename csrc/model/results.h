@@ -1,0 +1,34 @@
+// From rows back to what a caller expects.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <set>
+
+#include "segments/state.h"
+
+namespace neml2_aoti_plugin
+{
+
+/// The storages that a result must not share: those of the caller's tensors and of results already
+/// made.
+class ForeignStorage
+{
+public:
+  void add(const at::Tensor & tensor) { storages_.insert(tensor.storage().unsafeGetStorageImpl()); }
+
+  /// The tensor, or a copy if it shares one of the storages; its own storage is foreign from then
+  /// on.
+  at::Tensor own(const at::Tensor & tensor);
+
+private:
+  std::set<const void *> storages_;
+};
+
+/// (rows, *tail) to (*batch, *tail).
+at::Tensor with_batch(const at::Tensor & rows, const Shape & batch);
+
+/// Drops the axes of `batch` along which a value with the smaller batch `natural` is constant.
+at::Tensor narrowed_to(const at::Tensor & full, const Shape & batch, const Shape & natural);
+
+} // namespace neml2_aoti_plugin

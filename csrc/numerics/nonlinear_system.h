@@ -1,0 +1,41 @@
+// r(u) = 0 for many independent rows at once, as Newton sees it. Implementations hold the givens;
+// Newton holds u.
+//
+// Tensors are groups (layout/packing.h) with the rows on axis 0. One sign convention throughout: b
+// = -r.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "layout/packing.h"
+
+namespace neml2_aoti_plugin
+{
+
+/// Newton updates, and the rows for which the linear solve failed (their update is zero).
+struct NewtonUpdate
+{
+  Groups du;
+  std::vector<std::int64_t> failed_rows;
+  std::string failure; // what the linear solve said, empty if nothing failed
+};
+
+class NonlinearSystem
+{
+public:
+  virtual ~NonlinearSystem() = default;
+
+  virtual std::int64_t rows() const = 0;
+
+  /// b = -r(u). May be memory of the system's: not to be written to.
+  virtual Groups residual(const Groups & u) const = 0;
+
+  /// du with A du = b at u, A = dr/du.
+  virtual NewtonUpdate update(const Groups & u) const = 0;
+
+  /// The same system for the listed rows only (int64 tensor on the system's device).
+  virtual std::unique_ptr<NonlinearSystem> restricted_to(const at::Tensor & rows) const = 0;
+};
+
+} // namespace neml2_aoti_plugin

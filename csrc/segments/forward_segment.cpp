@@ -1,0 +1,143 @@
+#include "segments/forward_segment.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/matmul.h>
+
+#include "errors.h"
+#include "layout/shapes.h"
+#include "segments/graph_values.h"
+
+namespace neml2_aoti_plugin
+{
+
+namespace
+{
+
+/// A per-row parameter argument: (rows, *base).
+at::Tensor expanded(const ParameterValue & parameter, const Call & call)
+{
+  const Shape shape = parameter.data.sizes().vec();
+  const Shape base(shape.begin() + static_cast<std::ptrdiff_t>(parameter.batch.size()),
+                   shape.end());
+  return parameter.data.expand(concatenate(call.batch, base))
+      .reshape(concatenate({call.rows}, base))
+      .contiguous();
+}
+
+/// The block as a matrix per row, or per row and site where the input has sites: (rows or 1, [S,]
+/// out, in).
+at::Tensor site_matrices(const ForwardSegment::Block & block)
+{
+  const auto & pair = *block.pair;
+  const auto sites = element_count(pair.input_sub_batch_shape);
+  const auto out = element_count(pair.output_base_shape);
+  const auto in = element_count(pair.input_base_shape);
+  return block.data.reshape({block.data.numel() / (sites * out * in), sites, out, in});
+}
+
+/// Same-site derivative of a variable with sites: each site's block acts on that site's tangent.
+void accumulate_per_site(SeedTangents & total, const at::Tensor & blocks,
+                         const SeedTangents & input)
+{
+  const auto sites = blocks.size(1);
+  for (const auto & [seed, tangent] : input)
+  {
+    const auto columns = tangent.size(-1);
+    const auto per_site = tangent.reshape({tangent.size(0), sites, -1, columns});
+    const auto part = at::matmul(blocks, per_site);
+    const auto flat = part.reshape({part.size(0), -1, columns});
+    auto & sum = total[seed];
+    sum = sum.defined() ? sum + flat : flat;
+  }
+}
+
+} // namespace
+
+ForwardSegment::ForwardSegment(ForwardSegmentDescription description, const ShapeTable & shapes,
+                               GraphStore & graphs)
+    : description_(std::move(description)), value_(graphs.get(description_.value)),
+      derivative_(description_.input_derivatives
+                      ? &graphs.get(description_.input_derivatives->graph)
+                      : nullptr)
+{
+  for (const auto & output : description_.outputs)
+    output_shapes_.push_back(shapes.find(output));
+}
+
+Tensors ForwardSegment::arguments(const State & state, const Call & call) const
+{
+  Tensors tensors;
+  for (const auto & input : description_.inputs)
+    tensors.push_back(value_of(state, input, description_.label).data);
+  for (const auto & parameter : description_.parameters)
+    tensors.push_back(expanded(call.parameters.at(parameter), call));
+  return tensors;
+}
+
+Tensors ForwardSegment::run_graph(Graph & graph, std::size_t blocks, const State & state,
+                                  const Call & call) const
+{
+  const auto expected = description_.outputs.size() + blocks;
+  return run_on_rows(graph, arguments(state, call), expected, call.rows);
+}
+
+void ForwardSegment::write_outputs(const Tensors & results, const Graph & graph, State & state,
+                                   const Call & call) const
+{
+  auto batch = batch_of(state, description_.inputs);
+  for (const auto & parameter : description_.parameters)
+    batch = broadcast(batch, call.parameters.at(parameter).batch).value();
+  for (std::size_t k = 0; k < description_.outputs.size(); ++k)
+  {
+    const auto & name = description_.outputs[k];
+    state[name] = value_from(results[k], output_shapes_[k], call.rows, batch, name, graph);
+  }
+}
+
+void ForwardSegment::run(State & state, const Call & call) const
+{
+  write_outputs(run_graph(value_, 0, state, call), value_, state, call);
+}
+
+std::vector<ForwardSegment::Block> ForwardSegment::run_with_blocks(State & state,
+                                                                   const Call & call) const
+{
+  const auto & pairs = description_.input_derivatives->pairs;
+  const auto results = run_graph(*derivative_, pairs.size(), state, call);
+  write_outputs(results, *derivative_, state, call);
+  std::vector<Block> blocks;
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+    blocks.push_back({&pairs[k], results[description_.outputs.size() + k]});
+  return blocks;
+}
+
+void ForwardSegment::run(State & state, Tangents & tangents, const Call & call) const
+{
+  bool reached = false;
+  for (const auto & input : description_.inputs)
+    reached = reached || tangents.has(input);
+  std::unordered_map<std::string, SeedTangents> computed;
+  if (!reached || !has_derivatives() || call.rows == 0)
+  {
+    run(state, call);
+  }
+  else
+  {
+    for (const auto & block : run_with_blocks(state, call))
+    {
+      const auto & input = tangents.of(block.pair->input);
+      if (input.empty())
+        continue;
+      auto & total = computed[block.pair->output];
+      if (block.pair->input_sub_batch_shape.empty())
+        accumulate(total, site_matrices(block).flatten(1, 2), input);
+      else
+        accumulate_per_site(total, site_matrices(block), input);
+    }
+  }
+  for (const auto & output : description_.outputs)
+    tangents.replace(output, std::move(computed[output]));
+}
+
+} // namespace neml2_aoti_plugin

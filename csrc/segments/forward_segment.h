@@ -1,0 +1,46 @@
+// Outputs from inputs and promoted parameters in one graph run.
+#pragma once
+
+#include "description/segment.h"
+#include "graphs/graph_store.h"
+#include "layout/shape_table.h"
+#include "segments/segment.h"
+
+namespace neml2_aoti_plugin
+{
+
+class ForwardSegment : public Segment
+{
+public:
+  ForwardSegment(ForwardSegmentDescription description, const ShapeTable & shapes,
+                 GraphStore & graphs);
+
+  void run(State & state, const Call & call) const override;
+  void run(State & state, Tangents & tangents, const Call & call) const override;
+
+  /// A block as the derivative graph returned it, with the pair it belongs to.
+  struct Block
+  {
+    const InputPair * pair;
+    at::Tensor data; // (rows or 1, *sub, ..., *output_base, *input_base)
+  };
+
+  /// Writes the values and returns the blocks of the derivative graph, which must exist.
+  std::vector<Block> run_with_blocks(State & state, const Call & call) const;
+
+  bool has_derivatives() const { return description_.input_derivatives.has_value(); }
+
+private:
+  Tensors arguments(const State & state, const Call & call) const;
+  Tensors run_graph(Graph & graph, std::size_t blocks, const State & state,
+                    const Call & call) const;
+  void write_outputs(const Tensors & results, const Graph & graph, State & state,
+                     const Call & call) const;
+
+  ForwardSegmentDescription description_;
+  std::vector<std::optional<KnownShape>> output_shapes_;
+  Graph & value_;
+  Graph * derivative_;
+};
+
+} // namespace neml2_aoti_plugin

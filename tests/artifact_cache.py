@@ -1,0 +1,349 @@
+"""Compiles the example inputs with the installed ``neml2-compile``, once per content.
+
+An entry of the cache is a folder that can be run as it stands: artifact, stub and golds side by
+side. Its name carries a hash of everything that shapes the artifact: input file, options, neml2,
+torch and the processor. An entry counts only once its record is written, which is the last thing
+done to it; so an interrupted compile is repeated.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+
+PROJECT = Path(__file__).resolve().parent.parent
+INPUTS = PROJECT / "inputs"
+CACHE_VARIABLE = "NEML2_AOTI_TEST_CACHE"
+LOG_LINES_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What to ask of ``neml2-compile``."""
+
+    driver: str = "driver"
+    """Driver whose model is compiled; the stub keeps all drivers."""
+    derivatives: tuple[str, ...] = ()
+    """``OUT:IN`` pairs; ``:`` is all of them."""
+    parameters: tuple[str, ...] = ()
+    """Qualified names of parameters to promote."""
+    dtype: str = "float64"
+    overrides: tuple[str, ...] = ()
+    """Values to replace in the input file, as ``Section/block/option:=value``."""
+    writer: str | None = None
+    """The neml2 release that compiles, if not the installed one."""
+
+    def options(self, device: str) -> tuple[str, ...]:
+        return (
+            "--driver",
+            self.driver,
+            "--device",
+            device,
+            "--dtype",
+            self.dtype,
+            *(word for pair in self.derivatives for word in ("-d", pair)),
+            *(word for name in self.parameters for word in ("-p", name)),
+            *self.overrides,
+        )
+
+
+# The tolerances that single precision can reach.
+_FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5")
+
+RECIPES = MappingProxyType(
+    {
+        ("elasticity", "default"): Recipe(derivatives=(":",)),
+        ("elasticity", "values_only"): Recipe(),
+        ("elasticity", "float32"): Recipe(derivatives=(":",), dtype="float32"),
+        ("elasticity", "promoted"): Recipe(derivatives=(":",), parameters=("model.E",)),
+        ("chaboche", "default"): Recipe(derivatives=(":",)),
+        ("chaboche", "float32"): Recipe(
+            derivatives=(":",), dtype="float32", overrides=_FLOAT32_NEWTON
+        ),
+        ("composed", "default"): Recipe(derivatives=(":",)),
+        # Derivatives through sub-batched unknowns cannot be compiled.
+        ("crystal", "default"): Recipe(),
+        ("rate_independent", "default"): Recipe(derivatives=(":",)),
+        ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
+        ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+    }
+)
+CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
+
+REGRESSIONS = (
+    ("elasticity", "regression"),
+    ("elasticity", "regression_unbatched"),
+    ("chaboche", "regression"),
+    ("chaboche", "regression_unbatched"),
+    ("chaboche", "regression_two_axes"),
+    ("composed", "regression"),
+    ("crystal", "regression"),
+    ("rate_independent", "regression"),
+)
+"""Case and name of every regression driver in ``inputs/``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledCase:
+    """A compiled example: where its parts are and what was asked for."""
+
+    name: str
+    variant: str
+    folder: Path
+    """Holds all of it; can be copied elsewhere."""
+    root: Path
+    """The artifact root: ``metadata.json`` and one folder per device and dtype (neml2 >= 3.0.7)."""
+    metadata: Path
+    stub: Path
+    """Input file with the same drivers on the compiled model."""
+    model_file: Path
+    """The native input file."""
+    derivatives: tuple[str, ...]
+    parameters: tuple[str, ...]
+    dtype: str
+    device: str
+    compile_seconds: float
+
+
+class CompileError(RuntimeError):
+    """``neml2-compile`` failed; the message holds the end of its log."""
+
+
+def compiled(
+    case: str, *, variant: str = "default", device: str = "cpu", neml2: str | None = None
+) -> CompiledCase:
+    """The compiled example ``case``, compiled now if it is not in the cache.
+
+    ``device`` is a device family (``cpu``, ``cuda``). ``neml2`` states which version the caller
+    counts on; another one installed is a ``RuntimeError``.
+    """
+    if (case, variant) not in RECIPES:
+        known = ", ".join("/".join(key) for key in RECIPES)
+        raise ValueError(f"no recipe for {case}/{variant}; there are {known}")
+    installed = metadata.version("neml2")
+    if neml2 not in (None, installed):
+        raise RuntimeError(f"neml2 {neml2} is asked for and {installed} is installed")
+    return compile_input(
+        INPUTS / case / "model.i",
+        RECIPES[case, variant],
+        name=case,
+        variant=variant,
+        device=device,
+    )
+
+
+def compile_input(
+    model_file: Path,
+    recipe: Recipe,
+    *,
+    name: str,
+    variant: str = "default",
+    device: str = "cpu",
+    cache: Path | None = None,
+) -> CompiledCase:
+    """Compile what ``recipe`` says of ``model_file``, or take it from the cache.
+
+    ``name`` and ``variant`` label the entry; golds in ``gold/`` beside ``model_file`` are copied
+    into it.
+    """
+    cache = cache or cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    options = recipe.options(device)
+    writer = recipe.writer or metadata.version("neml2")
+    folder = cache / f"{name}-{variant}-{device}-{_key(model_file, options, writer)[:16]}"
+    with _locked(folder.with_suffix(".lock")):
+        record = folder / "record.json"
+        if not record.exists():
+            _compile(model_file, options, folder, record, writer)
+        _bring_golds(model_file.parent / "gold", folder / "gold")
+    return _describe(folder, record, model_file, recipe, name, variant, device)
+
+
+def cache_folder() -> Path:
+    """``.cache/artifacts`` of the project, or what the environment names."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).resolve() if named else PROJECT / ".cache" / "artifacts"
+
+
+def _key(model_file: Path, options: tuple[str, ...], writer: str) -> str:
+    digest = hashlib.sha256()
+    for path in _with_included(model_file):
+        digest.update(f"{path.name}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    environment = (writer, metadata.version("torch"), _processor())
+    digest.update(repr((options, environment)).encode())
+    return digest.hexdigest()
+
+
+def _with_included(input_file: Path) -> Iterator[Path]:
+    yield input_file
+    for line in input_file.read_text().splitlines():
+        if line.startswith("!include"):
+            yield from _with_included(input_file.parent / line.removeprefix("!include").strip())
+
+
+def _processor() -> str:
+    """Machine and instruction sets: kernels are compiled for the processor at hand."""
+    flags = ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.system()} {platform.machine()} {' '.join(sorted(flags.split()))}"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(
+    model_file: Path, options: tuple[str, ...], folder: Path, record: Path, writer: str
+) -> None:
+    # Compiled in place, not moved there: stubs of neml2 <= 3.0.6 hold absolute paths.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [
+        str(Path(sys.executable).with_name("neml2-compile")),
+        str(model_file),
+        "--output-dir",
+        str(folder),
+        *options,
+    ]
+    log = folder / "compile.log"
+    start = time.perf_counter()
+    with log.open("w") as output:
+        code = subprocess.run(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=_compiler_environment(folder.parent, writer),
+            check=False,
+        ).returncode
+    if code != 0 or not list(folder.glob("*_aoti.i")):
+        raise CompileError(_failure(command, code, log))
+    _write_record(record, command, writer, time.perf_counter() - start)
+
+
+def _compiler_environment(cache: Path, writer: str) -> dict[str, str]:
+    is_installed = writer == metadata.version("neml2")
+    path = {} if is_installed else {"PYTHONPATH": str(_release(cache, writer))}
+    # The compiler needs no runtime. On one thread kernels come out serial, to be run side by side,
+    # and do not depend on the number of cores here.
+    return (
+        os.environ
+        | path
+        | {
+            "NEML2_AOTI_PLUGIN": "0",
+            "OMP_NUM_THREADS": "1",
+            "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+            "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        }
+    )
+
+
+def _release(cache: Path, version: str) -> Path:
+    """A folder with that release of neml2 alone, to be put before the installed one."""
+    folder = cache / "releases" / f"neml2-{version}"
+    with _locked(cache / "releases.lock"):
+        if folder.is_dir():
+            return folder
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(partial)]
+        command += [f"neml2=={version}", f"pyzag=={_PYZAG_OF[version]}"]
+        install = subprocess.run(command, capture_output=True, text=True, check=False)
+        if install.returncode != 0:
+            raise CompileError(
+                f"{' '.join(command)}\nexited with {install.returncode}:\n{install.stderr}"
+            )
+        partial.rename(folder)
+    return folder
+
+
+_PYZAG_OF = MappingProxyType({"3.0.6": "1.1.3", "3.0.7": "1.1.4"})
+"""What each release pins."""
+
+
+def _bring_golds(source: Path, target: Path) -> None:
+    for gold in source.glob("*.pt"):
+        copy = target / gold.name
+        if not copy.exists() or copy.read_bytes() != gold.read_bytes():
+            target.mkdir(exist_ok=True)
+            partial = copy.with_suffix(".partial")
+            shutil.copy(gold, partial)
+            partial.replace(copy)
+
+
+def _failure(command: list[str], code: int, log: Path) -> str:
+    kept = log.parent.with_suffix(".failed.log")
+    shutil.copy(log, kept)
+    end = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
+    return f"{' '.join(command)}\nexited with {code} (whole log: {kept}). It ended:\n{end}"
+
+
+def _write_record(record: Path, command: list[str], writer: str, seconds: float) -> None:
+    facts = {
+        "command": command,
+        "neml2": writer,
+        "torch": metadata.version("torch"),
+        "seconds": round(seconds, 1),
+    }
+    partial = record.with_suffix(".partial")
+    partial.write_text(json.dumps(facts, indent=2) + "\n")
+    partial.replace(record)
+
+
+def _describe(
+    folder: Path,
+    record: Path,
+    model_file: Path,
+    recipe: Recipe,
+    name: str,
+    variant: str,
+    device: str,
+) -> CompiledCase:
+    (stub,) = folder.glob("*_aoti.i")
+    root = folder / stub.name.removesuffix("_aoti.i")
+    (metadata_file,) = [*root.glob("metadata.json"), *root.glob(f"{device}/*_meta.json")]
+    return CompiledCase(
+        name=name,
+        variant=variant,
+        folder=folder,
+        root=root,
+        metadata=metadata_file,
+        stub=stub,
+        model_file=model_file,
+        derivatives=recipe.derivatives,
+        parameters=recipe.parameters,
+        dtype=recipe.dtype,
+        device=device,
+        compile_seconds=json.loads(record.read_text())["seconds"],
+    )
+
+
+def main() -> None:
+    """Compile every example that is not in the cache yet, and list all."""
+    for case, variant in RECIPES:
+        entry = compiled(case, variant=variant)
+        print(f"{case}/{variant}: {entry.root} ({entry.compile_seconds:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

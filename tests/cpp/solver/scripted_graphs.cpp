@@ -1,0 +1,37 @@
+#include "solver/scripted_graphs.h"
+
+#include <stdexcept>
+
+namespace torch::inductor {
+class AOTIModelPackageLoader {};
+}  // namespace torch::inductor
+
+namespace neml2_aoti_plugin {
+
+std::map<std::string, Script>& scripts() {
+  static std::map<std::string, Script> scripts;
+  return scripts;
+}
+
+std::map<std::string, int>& runs() {
+  static std::map<std::string, int> runs;
+  return runs;
+}
+
+Graph::Graph(std::string path, int device_index)
+    : path_(std::move(path)), device_index_(device_index) {}
+
+Graph::~Graph() = default;
+
+Tensors Graph::run(const Tensors& arguments, std::size_t expected) {
+  for (const auto& argument : arguments)
+    if (!argument.is_contiguous())
+      throw std::logic_error(path_ + ": an argument is not contiguous");
+  ++runs()[path_];
+  auto results = scripts().at(path_)(arguments);
+  if (results.size() != expected)
+    throw std::logic_error(path_ + ": asked for another number of results");
+  return results;
+}
+
+}  // namespace neml2_aoti_plugin
