@@ -1,0 +1,85 @@
+"""The compiled runtime, guarded.
+
+A library built against one torch misreads the tensors of another, so the versions are compared
+before the library is opened, and a mismatch is an ImportError that says what to do.
+"""
+
+from __future__ import annotations
+
+import torch
+
+_REBUILD = "pip install --no-build-isolation --force-reinstall --no-deps ."
+
+
+def _public(version: str) -> str:
+    """Without the build label: 2.13.0+cpu and 2.13.0+cu130 share one ABI."""
+    return version.partition("+")[0]
+
+
+def _check_torch() -> None:
+    try:
+        from neml2_aoti_plugin._core import _built_with
+    except ImportError as error:
+        raise ImportError(
+            "neml2_aoti_plugin's compiled runtime has not been built here. In its source folder, "
+            f"build it against the installed torch {torch.__version__} with: {_REBUILD}"
+        ) from error
+    if _public(_built_with.TORCH) != _public(torch.__version__):
+        raise ImportError(
+            f"neml2_aoti_plugin's compiled runtime was built with torch {_built_with.TORCH}, but "
+            f"torch {torch.__version__} is installed, whose tensors it would misread. In the "
+            f"source folder of the plugin, rebuild it with: {_REBUILD}"
+        )
+
+
+_check_torch()
+
+from neml2_aoti_plugin._core._runtime import (  # noqa: E402  (only after the check)
+    BUILT_WITH_TORCH,
+    BoundaryVariable,
+    ForwardSegment,
+    FusedDirection,
+    FusedSensitivity,
+    Group,
+    ImplicitSegment,
+    InitialGuess,
+    InputDerivativeGraph,
+    InputPair,
+    LineSearch,
+    Model,
+    ModelDescription,
+    NewtonSettings,
+    OperatorDirection,
+    OperatorSensitivity,
+    Parameter,
+    Predictor,
+    Slot,
+    Structure,
+    define_opaque_pow,
+    has_opaque_pow,
+)
+
+__all__ = [
+    "BUILT_WITH_TORCH",
+    "BoundaryVariable",
+    "ForwardSegment",
+    "FusedDirection",
+    "FusedSensitivity",
+    "Group",
+    "ImplicitSegment",
+    "InitialGuess",
+    "InputDerivativeGraph",
+    "InputPair",
+    "LineSearch",
+    "Model",
+    "ModelDescription",
+    "NewtonSettings",
+    "OperatorDirection",
+    "OperatorSensitivity",
+    "Parameter",
+    "Predictor",
+    "Slot",
+    "Structure",
+    "define_opaque_pow",
+    "has_opaque_pow",
+]

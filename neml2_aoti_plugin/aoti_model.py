@@ -1,0 +1,390 @@
+"""``AOTIModel``: a compiled model in the place of a native one.
+
+The class stands in a ``[Models]`` block, takes and returns the host's typed tensors, and leaves
+the work to :class:`neml2_aoti_plugin.model.Model`. Import it from :mod:`neml2_aoti_plugin.hit`,
+never from here; :mod:`neml2_aoti_plugin.takeover` registers it with the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, overload
+
+import torch
+from neml2.schema import HitSchema, dependency, option
+from neml2.types import TensorWrapper
+
+from neml2_aoti_plugin.artifact.manifest import Shape
+from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureError
+from neml2_aoti_plugin.model import Model
+from neml2_aoti_plugin.stub import SolverConfig, read_stub
+from neml2_aoti_plugin.typed import TypedBoundary, WrapperClass
+
+
+class AOTIModel(torch.nn.Module):
+    """A model compiled ahead of time by neml2-compile, usable wherever a native model is.
+
+    The block names the folder that neml2-compile wrote. Of the binaries in that folder, those for
+    the requested device and dtype are used: the device and dtype given when the input file is
+    loaded, otherwise the default device of torch and float64 (or the only dtype there is). Inputs
+    and outputs keep the names and types of the original model. Parameters keep the values they had
+    at compile time; those named with --parameter can be read and changed through
+    named_parameters() and set_parameter().
+
+    A compiled model stays on its device, keeps its dtype and cannot be compiled again. Calling it
+    records no gradients; derivatives that were requested at compile time come from jvp() and
+    jacobian().
+    """
+
+    # Where it is to be imported from, by pickle too; also what the syntax catalogue shows.
+    __module__ = "neml2_aoti_plugin.hit"
+
+    SECTION = "Models"
+
+    hit = HitSchema(
+        option(
+            "artifact_path",
+            str,
+            "Folder written by neml2-compile for this model: it holds metadata.json and one "
+            "subfolder per device (or, as written by neml2 3.0.4 to 3.0.6, one subfolder per "
+            "device with the metadata in it). A relative path is relative to the folder of the "
+            "input file.",
+        ),
+        dependency(
+            "solver",
+            "get_solver",
+            "Nonlinear solver whose tolerances, iteration limit and line search the compiled "
+            "implicit updates use. Needed for artifacts of neml2 3.0.4 to 3.0.6, which do not "
+            "carry these settings; for others it replaces the settings recorded at compile time. "
+            "Its linear solver is ignored.",
+            default=None,
+        ),
+    )
+
+    # Read off every model by composition and by the host's tools. Promoted parameters are no
+    # inputs here, so both spellings of their table are empty.
+    SUPPORTS_SECOND_ORDER: ClassVar[bool] = False
+    output_priorities: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
+    _promoted_params: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    _nl_params: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    input_spec: dict[str, WrapperClass]
+    output_spec: dict[str, WrapperClass]
+
+    @classmethod
+    def from_hit(cls, node: Any, factory: Any) -> AOTIModel:
+        """The model of the ``[Models]`` block ``node`` in the file that ``factory`` loads.
+
+        Raises what :func:`neml2_aoti_plugin.stub.read_stub` and the constructor raise.
+        """
+        stub = read_stub(node, factory)
+        model = cls(stub.artifact_path, device=stub.device, dtype=stub.dtype)
+        if stub.solver_config is not None:
+            model.set_solver_config(**stub.solver_config)
+        model._accept_declarations(stub.declared_names)
+        return model
+
+    def __init__(
+        self,
+        meta_path: str | Path,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+    ) -> None:
+        """Open the artifact at ``meta_path``: its folder, or the metadata file in it.
+
+        ``device`` defaults to torch's default device; ``dtype`` to float64 where the artifact has
+        it, otherwise to the only one it has. Raises :class:`ArtifactError` and its kin for what is
+        wrong on disk, and :class:`TypeError` for a variable whose type the installed ``neml2`` does
+        not know.
+        """
+        super().__init__()
+        self._inner = Model(meta_path, device=device, dtype=dtype)
+        self._newton_settings: SolverConfig | None = None
+        self._boundary = TypedBoundary(self._inner.manifest)
+        self.input_spec = {variable.name: variable.wrapper for variable in self._boundary.inputs}
+        self.output_spec = {variable.name: variable.wrapper for variable in self._boundary.outputs}
+
+    # --- calls
+
+    def forward(
+        self, *args: Any, v: object = None, v2: object = None, vh: object = None
+    ) -> tuple[Any, ...]:
+        """Evaluate the model.
+
+        ``args``: one value per input, in the order of ``input_spec``, each a wrapper of the
+        declared type or a plain tensor ``(*batch, *sub_batch, *base)``, on the device and of the
+        dtype of the model. Batch shapes broadcast. Returns a tuple of wrappers in the order of
+        ``output_spec``, for a single output as well; an output that depends on no batched value
+        has no batch axes.
+
+        ``v``, ``v2`` and ``vh`` belong to the host's chain rule and must be ``None``.
+
+        Raises :class:`InputTypeError` and :class:`InputError` for arguments that do not fit and
+        for those that require grad while gradients are recorded, :class:`ConvergenceError` where a
+        solve fails, :class:`UnsupportedFeatureError` for the chain rule and while a compiler
+        traces.
+        """
+        self._refuse_chain_rule(v=v, v2=v2, vh=vh)
+        self._refuse_tracing()
+        inputs = self._boundary.unwrap(args)
+        parameters = self._inner.named_parameters()
+        self._refuse_gradients(inputs, parameters)
+        outputs = self._inner.forward_natural(inputs)
+        return self._boundary.wrap(outputs, self._boundary.batch(inputs, parameters))
+
+    def call_by_name(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Evaluate the model on its inputs out of ``state``, which may hold more; outputs by name.
+
+        Values are as for :meth:`forward`. Raises :class:`InputError` where one is missing.
+        """
+        missing = [name for name in self.input_spec if name not in state]
+        if missing:
+            raise InputError(
+                f"{self._where()}: call_by_name() lacks {_quoted(missing)}; it was given "
+                f"{_quoted(state)}. Pass a value for every name in input_spec."
+            )
+        outputs = self(*(state[name] for name in self.input_spec))
+        return dict(zip(self.output_spec, outputs, strict=True))
+
+    def jvp(
+        self, inputs: Mapping[str, torch.Tensor], tangents: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """:meth:`neml2_aoti_plugin.model.Model.jvp`: plain tensors by name."""
+        return self._inner.jvp(inputs, tangents)
+
+    def jacobian(
+        self, inputs: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
+        """:meth:`neml2_aoti_plugin.model.Model.jacobian`: plain tensors by name."""
+        return self._inner.jacobian(inputs)
+
+    # --- parameters and settings
+
+    @overload  # type: ignore[override]  # documented so: without arguments, a dictionary
+    def named_parameters(self) -> dict[str, torch.Tensor]: ...
+
+    @overload
+    def named_parameters(
+        self, prefix: str = ..., recurse: bool = ..., remove_duplicate: bool = ...
+    ) -> Iterator[tuple[str, torch.Tensor]]: ...
+
+    def named_parameters(
+        self, *args: Any, **kwargs: Any
+    ) -> dict[str, torch.Tensor] | Iterator[tuple[str, torch.Tensor]]:
+        """The promoted parameters.
+
+        Without arguments a dictionary of the live tensors: changes in place count from the next
+        call on. With any argument of :meth:`torch.nn.Module.named_parameters` an iterator of
+        (name, tensor), as there; an empty one for ``recurse=False``, whose callers look for
+        parameters that they may replace.
+        """
+        if not args and not kwargs:
+            return self._inner.named_parameters()
+        return self._iterate_parameters(*args, **kwargs)
+
+    def set_parameter(self, name: str, value: torch.Tensor) -> None:
+        """Replace the promoted parameter ``name`` by ``value`` of shape ``(*batch, *base)``."""
+        self._inner.set_parameter(name, value)
+
+    def set_solver_config(
+        self,
+        atol: float,
+        rtol: float,
+        miters: int,
+        ls_type: str,
+        ls_max_iters: int,
+        ls_cutback: float,
+        ls_c: float,
+        substep_del_tol: float = 1e-6,
+    ) -> None:
+        """Replace the settings of every Newton solve in the model.
+
+        ``atol``, ``rtol``: absolute and relative tolerance on the residual norm; ``miters``: most
+        iterations; ``ls_type``: BACKTRACKING or STRONG_WOLFE; ``ls_max_iters``: most trials of the
+        line search, 1 for none; ``ls_cutback``, ``ls_c``: its reduction factor and its constant;
+        ``substep_del_tol``: relative size of the last update that substepped solves also need.
+        """
+        config: SolverConfig = {
+            "atol": atol,
+            "rtol": rtol,
+            "miters": miters,
+            "ls_type": ls_type,
+            "ls_max_iters": ls_max_iters,
+            "ls_cutback": ls_cutback,
+            "ls_c": ls_c,
+            "substep_del_tol": substep_del_tol,
+        }
+        self._inner.set_solver_config(**config)
+        self._newton_settings = config
+
+    # --- description
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the model was compiled for."""
+        return self._inner.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point dtype that the model was compiled for."""
+        return self._inner.dtype
+
+    @property
+    def consumed_items(self) -> frozenset[str]:
+        """Names of the inputs."""
+        return frozenset(self.input_spec)
+
+    @property
+    def provided_items(self) -> frozenset[str]:
+        """Names of the outputs."""
+        return frozenset(self.output_spec)
+
+    @property
+    def input_sub_batch(self) -> dict[str, Shape]:
+        """Shape of the sub-batch axes by input, ``()`` for none."""
+        return {variable.name: variable.sub_batch_shape or () for variable in self._boundary.inputs}
+
+    @property
+    def input_labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels of the sub-batch axes by input: none, as no artifact records any."""
+        return dict.fromkeys(self.input_spec, ())
+
+    @property
+    def output_labels(self) -> dict[str, tuple[str, ...]]:
+        """Labels of the sub-batch axes by output: none, as no artifact records any."""
+        return dict.fromkeys(self.output_spec, ())
+
+    def extra_repr(self) -> str:
+        return (
+            f"'{self._inner.manifest.metadata_file}', device={self.device}, dtype={self.dtype}, "
+            f"inputs={list(self.input_spec)}, outputs={list(self.output_spec)}"
+        )
+
+    # --- moving and copying
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> AOTIModel:
+        """Behind ``to()``, ``cpu()``, ``double()`` and the like: done if there is nothing to do."""
+        here = torch.empty(0, device=self.device, dtype=self.dtype)
+        there = fn(here)
+        if (there.device, there.dtype) == (here.device, here.dtype):
+            return self
+        raise AOTIError(
+            f"{self._where()} is compiled for {_target(here)} and cannot be moved to "
+            f"{_target(there)}. Recompile it for that device and dtype (neml2-compile --device, "
+            "--dtype) and load the result."
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_inner"]
+        state["_reopening"] = _Reopening(
+            metadata_file=self._inner.manifest.metadata_file.resolve(),
+            device=str(self.device),
+            dtype=self.dtype,
+            parameters={
+                name: value.detach().clone()
+                for name, value in self._inner.named_parameters().items()
+            },
+        )
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        reopening: _Reopening = state.pop("_reopening")
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._inner = reopening.open()
+        if self._newton_settings is not None:
+            self._inner.set_solver_config(**self._newton_settings)
+
+    # --- inside
+
+    def _where(self) -> str:
+        return f"compiled model '{self._boundary.label}'"
+
+    def _accept_declarations(self, names: tuple[str, ...]) -> None:
+        """Let drivers find variables inside the compiled model that ``[Settings]`` declares.
+
+        They check declared names against the specs of all modules below the model.
+        """
+        inside = [
+            name for name in names if name not in self.input_spec and name not in self.output_spec
+        ]
+        if inside:
+            self.add_module("declared_variables", _DeclaredVariables(inside))
+
+    def _iterate_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        if not recurse:
+            return
+        seen: set[int] = set()
+        for name, value in self._inner.named_parameters().items():
+            if remove_duplicate and id(value) in seen:
+                continue
+            seen.add(id(value))
+            yield f"{prefix}.{name}" if prefix else name, value
+
+    def _refuse_chain_rule(self, **directions: object) -> None:
+        given = [name for name, value in directions.items() if value is not None]
+        if given:
+            raise UnsupportedFeatureError(
+                f"{self._where()}: the call was given {_quoted(given)}, but a compiled model takes "
+                "no part in the chain rule of native models. Use its jvp() or jacobian(), or the "
+                "native model."
+            )
+
+    def _refuse_tracing(self) -> None:
+        if torch.compiler.is_compiling():
+            raise UnsupportedFeatureError(
+                f"{self._where()} cannot be traced by torch.export or torch.compile: it is "
+                "compiled already. Trace the native model instead."
+            )
+
+    def _refuse_gradients(
+        self, inputs: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.Tensor]
+    ) -> None:
+        if not torch.is_grad_enabled():
+            return
+        for kind, values in (("input", inputs), ("parameter", parameters)):
+            tracked = [name for name, value in values.items() if value.requires_grad]
+            if tracked:
+                raise InputError(
+                    f"{self._where()}: {kind} {_quoted(tracked)} requires grad, but the call of a "
+                    "compiled model records no gradients. Detach it (.detach()) or call the model "
+                    "under torch.no_grad(); derivatives come from jvp() and jacobian()."
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reopening:
+    """What it takes to open the same model again, in this process or another."""
+
+    metadata_file: Path
+    device: str
+    dtype: torch.dtype
+    parameters: dict[str, torch.Tensor]
+
+    def open(self) -> Model:
+        model = Model(self.metadata_file, device=self.device, dtype=self.dtype)
+        for name, value in self.parameters.items():
+            model.set_parameter(name, value)
+        return model
+
+
+class _DeclaredVariables(torch.nn.Module):
+    """Names of variables inside a compiled model, of unknown type."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.input_spec: dict[str, WrapperClass] = dict.fromkeys(names, TensorWrapper)
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "nothing"
+
+
+def _target(tensor: torch.Tensor) -> str:
+    return f"{tensor.device}/{str(tensor.dtype).removeprefix('torch.')}"

@@ -1,0 +1,289 @@
+"""``Model``: a compiled model that takes and returns dictionaries of plain tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from neml2_aoti_plugin.artifact import read_artifact
+from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
+from neml2_aoti_plugin.errors import InputError
+
+if TYPE_CHECKING:
+    from neml2_aoti_plugin import _core
+
+_Tensors = Mapping[str, torch.Tensor]
+
+
+class Model:
+    """Runs an artifact that ``neml2-compile`` wrote.
+
+    Tensors have the shape ``(*batch, *sub_batch, *base)``, the dtype and the device of the
+    artifact; anything else is refused, never converted. Batch axes of different inputs broadcast;
+    any batch rank is allowed, none and empty included. Results are new tensors that share no memory
+    with inputs and never require grad. Threads may call one model at once.
+
+    The methods below are documented here and run in the compiled core: an instance carries the
+    core's own bound methods, so a call pays for no Python in between.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+    ) -> None:
+        """Read the metadata and check the files; graphs are opened when they first run.
+
+        ``path``: the artifact's folder (``metadata.json`` with ``<device>/<dtype>/``, or
+        ``<device>/*_meta.json`` as neml2 3.0.4 to 3.0.6 wrote it) or the metadata file itself.
+        ``device``: torch's default device unless given. ``dtype``: float64 where the artifact has
+        it, else the only one there is.
+
+        Raises :class:`ArtifactError` (or a kind of it) for what is wrong on disk,
+        :class:`LeafRequestError` for a device or dtype that no artifact has, and ImportError where
+        the compiled core was built for another torch.
+        """
+        manifest = read_artifact(path, device=_device_name(device), dtype=_dtype_name(dtype))
+        self._open(manifest)
+
+    def _open(self, manifest: Manifest) -> None:
+        from neml2_aoti_plugin import _core
+        from neml2_aoti_plugin.core_bridge import describe_model
+        from neml2_aoti_plugin.operators import provide_operators
+
+        provide_operators(manifest.operators)
+        self._manifest = manifest
+        self._core: _core.Model = _core.Model(describe_model(manifest))
+        for name in _OPERATIONS:
+            if getattr(type(self), name) is getattr(Model, name):
+                setattr(self, name, getattr(self._core, name))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}('{self._manifest.metadata_file}', device='{self.device}', "
+            f"dtype='{self._manifest.leaf.dtype}')"
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Behind ``copy`` and ``pickle``."""
+        raise TypeError(
+            "a Model can be neither copied nor pickled; open the artifact again with Model(path)"
+        )
+
+    # --- what the artifact is
+
+    @property
+    def manifest(self) -> Manifest:
+        """All that was read from the metadata."""
+        return self._manifest
+
+    @property
+    def device(self) -> torch.device:
+        """Device the artifact was compiled for, with an index only if one was asked for."""
+        return self._core.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point dtype of inputs and outputs."""
+        return self._core.dtype
+
+    @property
+    def input_names(self) -> list[str]:
+        """Input names in declared order."""
+        return self._core.input_names
+
+    @property
+    def output_names(self) -> list[str]:
+        """Output names in declared order."""
+        return self._core.output_names
+
+    @property
+    def input_base_shapes(self) -> list[list[int]]:
+        """Base shape of every input (Scalar ``[]``, SR2 ``[6]``, R2 ``[3, 3]``), in order."""
+        return self._core.input_base_shapes
+
+    @property
+    def output_base_shapes(self) -> list[list[int]]:
+        """Base shape of every output, in order."""
+        return self._core.output_base_shapes
+
+    @property
+    def parameter_base_shapes(self) -> dict[str, list[int]]:
+        """Base shape of every promoted parameter."""
+        return self._core.parameter_base_shapes
+
+    # --- evaluation
+
+    def forward(self, inputs: _Tensors) -> dict[str, torch.Tensor]:
+        """Evaluate the model.
+
+        ``inputs``: a tensor for every name in :attr:`input_names`; other names are ignored. Returns
+        one tensor ``(*batch, *sub_batch, *base)`` per name in :attr:`output_names`, in that order,
+        ``batch`` being the broadcast of all batch shapes.
+
+        Raises :class:`InputError` and :class:`InputTypeError` naming the input that does not fit,
+        and :class:`ConvergenceError` with data on every row if a solve fails for some of them.
+        """
+        return self._core.forward(inputs)
+
+    def forward_natural(self, inputs: _Tensors) -> dict[str, torch.Tensor]:
+        """Like :meth:`forward`, each output at the batch shape it really depends on.
+
+        As the host's native models do, an output that no batched value reaches has no batch axes,
+        and the unknowns of a solve that accepts its guess for every row have the batch of the
+        guess. Dependence is known per segment: one batched input of a forward segment gives all
+        its outputs the batch, but for constants.
+        """
+        return self._core.forward_natural(inputs)
+
+    def jvp(
+        self, inputs: _Tensors, tangents: _Tensors
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Evaluate the model and its derivative in the direction of ``tangents``.
+
+        ``tangents``: shaped like their inputs, batch axes broadcasting to the batch of the inputs;
+        an input without one stands still. Returns (outputs, derivatives); the second holds the
+        outputs that a compiled pair differentiates, each in its own shape: what contracting the
+        blocks of :meth:`jacobian` gives, so that pairs that were not compiled add nothing.
+
+        Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
+        artifact carries no derivative with respect to an input that has a tangent.
+        """
+        return self._core.jvp(inputs, tangents)
+
+    def jacobian(
+        self, inputs: _Tensors
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
+        """Evaluate the model and its derivative blocks.
+
+        Returns (outputs, J) with ``J[output][input]`` of shape ``(*batch, *output_base,
+        *input_base)`` for the pairs compiled with ``neml2-compile -d``. A block that the artifact
+        knows to be the same for every row comes without batch axes. Implicit segments are
+        differentiated by the implicit-function theorem at their solution.
+
+        Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
+        artifact carries no derivatives.
+        """
+        return self._core.jacobian(inputs)
+
+    # --- parameters and settings
+
+    def named_parameters(self) -> dict[str, torch.Tensor]:
+        """The promoted parameters, live: changes in place count from the next call on.
+
+        The dictionary is new at each call; replacing an entry of it changes nothing in the model,
+        which is what :meth:`set_parameter` is for.
+        """
+        return self._core.named_parameters()
+
+    def set_parameter(self, name: str, value: torch.Tensor) -> None:
+        """Replace a promoted parameter by ``value`` of shape ``(*batch, *base)``.
+
+        Raises :class:`InputError` for an unknown name or a shape that does not fit and
+        :class:`InputTypeError` for another dtype or device; the parameter is unchanged then.
+        """
+        self._core.set_parameter(name, value)
+
+    def set_solver_config(
+        self,
+        atol: float,
+        rtol: float,
+        miters: int,
+        ls_type: str,
+        ls_max_iters: int,
+        ls_cutback: float,
+        ls_c: float,
+        substep_del_tol: float = 1e-6,
+    ) -> None:
+        """Replace the settings of every Newton solve of the model.
+
+        ``atol``, ``rtol``: a row has converged when ``|r| < atol`` or ``|r| < rtol |r0|``.
+        ``miters``: how many Newton updates a row may take. ``ls_type``: ``BACKTRACKING`` or
+        ``STRONG_WOLFE``. ``ls_max_iters``: how many trial steps per update; 1 means full steps.
+        ``ls_cutback``: divides the step after a rejected trial. ``ls_c``: demanded decrease.
+        ``substep_del_tol``: relative size of the last update, for substepped solves only.
+
+        Raises :class:`InputError` for a value that makes no sense; nothing has changed then.
+        """
+        from neml2_aoti_plugin.core_bridge import describe_newton
+
+        settings = NewtonSettings(
+            absolute_tolerance=_number("atol", atol, minimum=0.0),
+            relative_tolerance=_number("rtol", rtol, minimum=0.0),
+            max_iterations=_count("miters", miters, minimum=0),
+            line_search=_line_search(ls_type),
+            line_search_max_iterations=_count("ls_max_iters", ls_max_iters, minimum=0),
+            line_search_cutback=_number("ls_cutback", ls_cutback, above=1.0),
+            line_search_constant=_number("ls_c", ls_c, minimum=0.0),
+            update_tolerance=_number("substep_del_tol", substep_del_tol, minimum=0.0),
+        )
+        self._core.set_newton(describe_newton(settings))
+
+
+_OPERATIONS = (
+    "forward",
+    "forward_natural",
+    "jvp",
+    "jacobian",
+    "named_parameters",
+    "set_parameter",
+)
+"""Methods that the core offers with the same signature."""
+
+
+_LARGEST_COUNT = 2**31 - 1
+"""As in metadata files."""
+
+
+def _device_name(device: str | torch.device | None) -> str:
+    if device is None:
+        return str(torch.get_default_device())
+    return str(device)
+
+
+def _dtype_name(dtype: str | torch.dtype | None) -> str | None:
+    if dtype is None:
+        return None
+    return str(dtype).removeprefix("torch.")
+
+
+def _number(
+    name: str, value: Any, *, minimum: float | None = None, above: float | None = None
+) -> float:
+    """``value`` as a float within its bounds; infinity is allowed, not-a-number is not."""
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"set_solver_config: {name} must be a number, got {value!r}")
+    try:
+        number = float(value)
+    except (OverflowError, RuntimeError, TypeError, ValueError):
+        raise InputError(f"set_solver_config: {name} is no single number: {value!r}") from None
+    if minimum is not None and not number >= minimum:
+        raise InputError(f"set_solver_config: {name} is {number}; expected at least {minimum}")
+    if above is not None and not number > above:
+        raise InputError(f"set_solver_config: {name} is {number}; expected more than {above}")
+    return number
+
+
+def _count(name: str, value: Any, *, minimum: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"set_solver_config: {name} must be an integer, got {value!r}")
+    count = int(value)
+    if not minimum <= count <= _LARGEST_COUNT:
+        raise InputError(
+            f"set_solver_config: {name} is {count}; expected {minimum} to {_LARGEST_COUNT}"
+        )
+    return count
+
+
+def _line_search(name: str) -> LineSearch:
+    try:
+        return LineSearch(name)
+    except ValueError:
+        known = ", ".join(search.value for search in LineSearch)
+        raise InputError(
+            f"set_solver_config: ls_type is {name!r}; expected one of {known}"
+        ) from None

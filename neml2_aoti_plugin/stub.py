@@ -1,0 +1,158 @@
+"""What an input file says about a compiled model.
+
+The file is the stub that ``neml2-compile`` writes, or one that a user wrote in its manner.
+
+Nothing here keeps the parsed file: what comes out is plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from neml2_aoti_plugin.artifact.manifest import NewtonSettings
+from neml2_aoti_plugin.errors import ArtifactNotFoundError, InputError
+
+SolverConfig: TypeAlias = dict[str, Any]
+"""Keyword arguments of ``set_solver_config``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub:
+    """One ``[Models]`` block of type ``AOTIModel`` and the call that loads it."""
+
+    artifact_path: Path
+    device: str | None
+    """Torch device string; ``None`` where the caller left the choice to torch's default device."""
+    dtype: str | None
+    solver_config: SolverConfig | None
+    """``None`` where the block names no solver."""
+    declared_names: tuple[str, ...]
+    """Variables whose batch shape ``[Settings]/[example_batch_shape]`` declares."""
+
+
+def read_stub(node: Any, factory: Any) -> Stub:
+    """Read the block ``node`` of the file that ``factory`` holds.
+
+    Raises :class:`InputError` for a missing ``artifact_path`` or a solver that is none,
+    :class:`ArtifactNotFoundError` where an absolute ``artifact_path`` leads nowhere.
+    """
+    solver = node.param_optional_str("solver", "")
+    return Stub(
+        artifact_path=_artifact_path(node, Path(factory._path)),
+        device=getattr(factory, "_device", None),
+        dtype=getattr(factory, "_dtype", None),
+        solver_config=_solver_config(factory, solver) if solver else None,
+        declared_names=_declared_names(factory),
+    )
+
+
+def _artifact_path(node: Any, input_file: Path) -> Path:
+    given = node.param_optional_str("artifact_path", "")
+    where = f"{input_file}: [Models/{node.path()}]"
+    if not given:
+        raise InputError(
+            f"{where} has no 'artifact_path'; expected the folder that neml2-compile wrote, "
+            "absolute or relative to the input file. Add the option."
+        )
+    path = Path(given)
+    folder = input_file.parent.resolve()
+    if not path.is_absolute():
+        return folder / path
+    if path.exists():
+        return path
+    # Releases up to 3.0.6 write absolute paths; a stub moved with its artifact is to find it still.
+    moved = folder / path.name
+    if moved.exists():
+        return moved
+    raise ArtifactNotFoundError(
+        f"{where}: no metadata.json: artifact_path is '{path}', and neither that nor '{moved}' "
+        "exists. Correct artifact_path, or put the compiled artifact beside the input file."
+    )
+
+
+def _declared_names(factory: Any) -> tuple[str, ...]:
+    settings = getattr(factory, "settings", None)
+    declared: Mapping[str, Any] = getattr(settings, "example_batch_shape", None) or {}
+    return tuple(name for name in declared if name != "*")
+
+
+_NEWTON = NewtonSettings()
+_DEFAULT_CONFIG: SolverConfig = {
+    "atol": _NEWTON.absolute_tolerance,
+    "rtol": _NEWTON.relative_tolerance,
+    "miters": _NEWTON.max_iterations,
+    "ls_type": _NEWTON.line_search.value,
+    "ls_max_iters": _NEWTON.line_search_max_iterations,
+    "ls_cutback": _NEWTON.line_search_cutback,
+    "ls_c": _NEWTON.line_search_constant,
+}
+
+# Defaults of max_linesearch_iterations by solver type: only the second searches.
+_LINE_SEARCH_ITERATIONS = {"Newton": 1, "NewtonWithLineSearch": 10}
+
+# Option of a [Solvers] block -> (argument of set_solver_config, reader of the node).
+_SOLVER_OPTIONS = {
+    "abs_tol": ("atol", "param_float"),
+    "rel_tol": ("rtol", "param_float"),
+    "max_its": ("miters", "param_int"),
+    "substep_del_tol": ("substep_del_tol", "param_float"),
+    "linesearch_type": ("ls_type", "param_str"),
+    "max_linesearch_iterations": ("ls_max_iters", "param_int"),
+    "linesearch_cutback": ("ls_cutback", "param_float"),
+    "linesearch_stopping_criteria": ("ls_c", "param_float"),
+}
+
+# Options that say nothing about the compiled solve.
+_OTHER_OPTIONS = {"type", "linear_solver", "check_negative_criterion", "verbose"}
+
+
+def _solver_config(factory: Any, name: str) -> SolverConfig:
+    try:
+        solver = factory.get_solver(name)
+    except ValueError:
+        block = _solver_block(factory, name)
+        if block is None or not _is_outdated(block):
+            raise
+        return _read_solver_block(block)
+    if not hasattr(solver, "_solver_config"):
+        raise InputError(
+            f"{factory._path}: [Solvers/{name}] is a {type(solver).__name__}, which solves no "
+            f"nonlinear system; expected one of {', '.join(_LINE_SEARCH_ITERATIONS)}. Name such a "
+            "block as the solver of the model."
+        )
+    config: Mapping[str, Any] = solver._solver_config()
+    known = {*_DEFAULT_CONFIG, "substep_del_tol"}
+    return _DEFAULT_CONFIG | {key: value for key, value in config.items() if key in known}
+
+
+def _solver_block(factory: Any, name: str) -> Any:
+    import nmhit  # the host's parser; not needed where no block has to be searched for
+
+    for section in factory._root.children(nmhit.NodeType.Section):
+        if section.path() == "Solvers" and (block := section.find(name)) is not None:
+            return block
+    return None
+
+
+def _is_outdated(block: Any) -> bool:
+    """Whether only 'verbose', an option of 3.0.5 and 3.0.6, can have made the host refuse it."""
+    import nmhit
+
+    fields = {field.path() for field in block.children(nmhit.NodeType.Field)}
+    return (
+        "verbose" in fields
+        and fields <= _SOLVER_OPTIONS.keys() | _OTHER_OPTIONS
+        and block.param_str("type") in _LINE_SEARCH_ITERATIONS
+    )
+
+
+def _read_solver_block(block: Any) -> SolverConfig:
+    config = dict(_DEFAULT_CONFIG)
+    config["ls_max_iters"] = _LINE_SEARCH_ITERATIONS[block.param_str("type")]
+    for option, (argument, reader) in _SOLVER_OPTIONS.items():
+        if block.find(option) is not None:
+            config[argument] = getattr(block, reader)(option)
+    return config
