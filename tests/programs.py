@@ -1,0 +1,24 @@
+"""Programs as a user runs them, in processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+
+
+def neml2_run(input_file: Path, driver: str) -> CompletedProcess[str]:
+    """From another folder: golds and artifacts are found beside the input file."""
+    command = [str(Path(sys.executable).with_name("neml2-run")), str(input_file), driver]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+
+
+def run_python(program: str, *arguments: str, warnings: str = "default") -> CompletedProcess[str]:
+    """A fresh process, away from the source tree: what is installed is what it imports."""
+    command = [sys.executable, "-W", warnings, "-c", program, *arguments]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+
+
+def assert_passes_in_silence(run: CompletedProcess[str]) -> None:
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

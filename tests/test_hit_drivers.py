@@ -1,0 +1,61 @@
+"""neml2's own drivers on compiled models: native golds are the oracle, shapes included."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import neml2
+import pytest
+import torch
+from artifact_cache import REGRESSIONS, CompiledCase
+
+from neml2_aoti_plugin import AOTIModel
+
+pytestmark = pytest.mark.usefixtures("float64_default")
+
+
+@pytest.mark.parametrize(("case", "driver"), REGRESSIONS)
+def test_transient_regression_passes_on_the_native_gold(
+    compiled_case: Callable[..., CompiledCase], case: str, driver: str
+) -> None:
+    factory = neml2.load_input(compiled_case(case).stub)
+    assert isinstance(factory.get_model("model"), AOTIModel)
+    assert factory.get_driver(driver).run()
+
+
+def test_transient_driver_keeps_every_step_apart(chaboche: CompiledCase) -> None:
+    driver = neml2.load_input(chaboche.stub).get_driver("driver")
+    assert driver.run()
+    stresses = [value for key, value in driver.result().items() if key.endswith(".stress")]
+    for earlier, later in itertools.pairwise(stresses):
+        assert not torch.equal(earlier, later)
+    again = neml2.load_input(chaboche.stub).get_driver("driver")
+    again.run()
+    for key, value in driver.result().items():
+        assert torch.equal(value, again.result()[key]), key
+
+
+def test_verification_passes_against_hookes_law(elasticity: CompiledCase) -> None:
+    lines = """
+    [Tensors]
+      [expected]
+        type = Python
+        expr = 'SR2(2.0e5 / 1.3 * amplitudes + 2.0e5 * 0.3 / (1.3 * 0.4)
+                    * amplitudes[:, :3].sum(-1, keepdim=True)
+                    * torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]))'
+      []
+    []
+    [Drivers]
+      [verification]
+        type = Verification
+        driver = 'driver'
+        time_steps = '4'
+        SR2_names = 'output.stress'
+        SR2_values = 'expected'
+        rtol = 1e-12
+      []
+    []
+    """
+    factory = neml2.load_input(elasticity.stub, post=[lines])
+    assert factory.get_driver("verification").run()
