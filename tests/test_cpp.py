@@ -72,9 +72,8 @@ SOLVER = Suite(
     core=(
         "layout/*.cpp",
         "numerics/*.cpp",
-        "segments/graph_*.cpp",
-        "segments/implicit_segment.cpp",
-        "segments/tangents.cpp",
+        "segments/*.cpp",
+        "model/chain_rule.cpp",
         "model/inputs.cpp",
         "model/parameters.cpp",
         "model/results.cpp",

@@ -14,47 +14,68 @@ namespace neml2_aoti_plugin
 namespace
 {
 
+using Names = std::vector<std::string>;
+using NamePairs = std::vector<std::pair<std::string, std::string>>;
+using OptionalName = std::optional<std::string>;
+
+/// T{fields...}, in the order of its members.
+template <typename T, typename... Fields>
+auto fields()
+{
+  return py::init([](Fields... values) { return T{std::move(values)...}; });
+}
+
 void bind_variables(py::module_ & module)
 {
   py::class_<BoundaryVariable>(module, "BoundaryVariable")
-      .def(py::init([](std::string name, std::string public_name, Shape base_shape,
-                       std::optional<Shape> sub_batch_shape)
-                    { return BoundaryVariable{name, public_name, base_shape, sub_batch_shape}; }),
+      .def(fields<BoundaryVariable, std::string, std::string, Shape, std::optional<Shape>>(),
            py::kw_only(), "name"_a, "public_name"_a, "base_shape"_a, "sub_batch_shape"_a);
   py::class_<ParameterDescription>(module, "Parameter")
-      .def(py::init(
-               [](std::string name, std::string public_name, Shape shape, Shape base_shape,
-                  std::vector<double> values, std::optional<std::string> dtype)
-               {
-                 return ParameterDescription{name, public_name, shape, base_shape, values, dtype};
-               }),
+      .def(fields<ParameterDescription, std::string, std::string, Shape, Shape, std::vector<double>,
+                  OptionalName>(),
            py::kw_only(), "name"_a, "public_name"_a, "shape"_a, "base_shape"_a, "values"_a,
            "dtype"_a);
   py::class_<Slot>(module, "Slot")
-      .def(py::init([](std::string name, Shape base_shape, Shape sub_batch_shape)
-                    { return Slot{name, base_shape, sub_batch_shape}; }),
-           py::kw_only(), "name"_a, "base_shape"_a, "sub_batch_shape"_a);
+      .def(fields<Slot, std::string, Shape, Shape>(), py::kw_only(), "name"_a, "base_shape"_a,
+           "sub_batch_shape"_a);
   py::enum_<Structure>(module, "Structure")
       .value("DENSE", Structure::Dense)
       .value("BLOCK", Structure::Block);
   py::class_<Group>(module, "Group")
-      .def(py::init([](Structure structure, Shape sub_batch_shape, std::vector<Slot> slots)
-                    { return Group{structure, sub_batch_shape, slots}; }),
-           py::kw_only(), "structure"_a, "sub_batch_shape"_a, "slots"_a);
+      .def(fields<Group, Structure, Shape, std::vector<Slot>>(), py::kw_only(), "structure"_a,
+           "sub_batch_shape"_a, "slots"_a);
+  py::enum_<Role>(module, "Role")
+      .value("OLD_STATE", Role::OldState)
+      .value("CUR_FORCE", Role::CurrentForce)
+      .value("OLD_FORCE", Role::OldForce)
+      .value("INCREMENTAL", Role::Incremental)
+      .value("STATIC", Role::Static);
+  py::class_<Given>(module, "Given")
+      .def(fields<Given, std::string, Role, std::string>(), py::kw_only(), "name"_a, "role"_a,
+           "pair"_a);
+}
+
+void bind_pairs(py::module_ & module)
+{
   py::class_<InputPair>(module, "InputPair")
-      .def(py::init(
-               [](std::string output, std::string input, Shape output_base_shape,
-                  Shape input_base_shape, Shape input_sub_batch_shape, bool batch_independent)
-               {
-                 return InputPair{output,
-                                  input,
-                                  output_base_shape,
-                                  input_base_shape,
-                                  input_sub_batch_shape,
-                                  batch_independent};
-               }),
+      .def(fields<InputPair, std::string, std::string, Shape, Shape, Shape, bool, std::int64_t,
+                  std::int64_t>(),
            py::kw_only(), "output"_a, "input"_a, "output_base_shape"_a, "input_base_shape"_a,
-           "input_sub_batch_shape"_a, "batch_independent"_a);
+           "input_sub_batch_shape"_a, "batch_independent"_a, "row_offset"_a, "column_offset"_a);
+  py::class_<ParameterPair>(module, "ParameterPair")
+      .def(fields<ParameterPair, std::string, std::string, Shape, Shape, std::int64_t,
+                  std::int64_t>(),
+           py::kw_only(), "output"_a, "parameter"_a, "output_base_shape"_a,
+           "parameter_base_shape"_a, "row_offset"_a, "column_offset"_a);
+  py::class_<InputDerivativeGraph>(module, "InputDerivativeGraph")
+      .def(fields<InputDerivativeGraph, std::string, std::vector<InputPair>>(), py::kw_only(),
+           "graph"_a, "pairs"_a);
+  py::class_<ParameterDerivativeGraph>(module, "ParameterDerivativeGraph")
+      .def(fields<ParameterDerivativeGraph, std::string, std::vector<ParameterPair>>(),
+           py::kw_only(), "graph"_a, "pairs"_a);
+  py::class_<ParameterAdjointGraph>(module, "ParameterAdjointGraph")
+      .def(fields<ParameterAdjointGraph, std::string, Names, Names>(), py::kw_only(), "graph"_a,
+           "parameters"_a, "outputs"_a);
 }
 
 void bind_settings(py::module_ & module)
@@ -63,99 +84,103 @@ void bind_settings(py::module_ & module)
       .value("BACKTRACKING", LineSearch::Backtracking)
       .value("STRONG_WOLFE", LineSearch::StrongWolfe);
   py::class_<NewtonSettings>(module, "NewtonSettings")
-      .def(py::init(
-               [](double absolute_tolerance, double relative_tolerance, std::int64_t max_iterations,
-                  LineSearch line_search, std::int64_t line_search_max_iterations,
-                  double line_search_cutback, double line_search_constant)
-               {
-                 return NewtonSettings{
-                     absolute_tolerance,  relative_tolerance,         max_iterations,
-                     line_search,         line_search_max_iterations, line_search_cutback,
-                     line_search_constant};
-               }),
+      .def(fields<NewtonSettings, double, double, std::int64_t, LineSearch, std::int64_t, double,
+                  double, double>(),
            py::kw_only(), "absolute_tolerance"_a, "relative_tolerance"_a, "max_iterations"_a,
            "line_search"_a, "line_search_max_iterations"_a, "line_search_cutback"_a,
-           "line_search_constant"_a);
+           "line_search_constant"_a, "update_tolerance"_a);
+  py::enum_<KrylovMethod>(module, "KrylovMethod")
+      .value("GMRES", KrylovMethod::Gmres)
+      .value("BICGSTAB", KrylovMethod::Bicgstab);
+  py::enum_<PreconditionerCache>(module, "PreconditionerCache")
+      .value("NONE", PreconditionerCache::None)
+      .value("CHORD", PreconditionerCache::Chord)
+      .value("MAX_ITS", PreconditionerCache::IterationsTaken);
+  py::class_<KrylovSettings>(module, "KrylovSettings")
+      .def(fields<KrylovSettings, KrylovMethod, std::int64_t, std::int64_t, double, double,
+                  PreconditionerCache, std::int64_t>(),
+           py::kw_only(), "method"_a, "restart"_a, "max_iterations"_a, "absolute_tolerance"_a,
+           "relative_tolerance"_a, "cache"_a, "cache_max_iterations"_a);
 }
 
 void bind_forward_segment(py::module_ & module)
 {
-  py::class_<InputDerivativeGraph>(module, "InputDerivativeGraph")
-      .def(py::init([](std::string graph, std::vector<InputPair> pairs)
-                    { return InputDerivativeGraph{graph, pairs}; }),
-           py::kw_only(), "graph"_a, "pairs"_a);
   py::class_<ForwardSegmentDescription>(module, "ForwardSegment")
-      .def(py::init(
-               [](std::string label, std::string value, std::vector<std::string> inputs,
-                  std::vector<std::string> outputs, std::vector<std::string> parameters,
-                  std::optional<InputDerivativeGraph> input_derivatives)
-               {
-                 return ForwardSegmentDescription{label,   value,      inputs,
-                                                  outputs, parameters, input_derivatives};
-               }),
+      .def(fields<ForwardSegmentDescription, std::string, std::string, Names, Names, Names,
+                  std::optional<InputDerivativeGraph>, std::optional<ParameterDerivativeGraph>,
+                  std::optional<ParameterAdjointGraph>>(),
            py::kw_only(), "label"_a, "value"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "input_derivatives"_a);
+           "input_derivatives"_a, "parameter_derivatives"_a, "parameter_adjoint"_a);
+}
+
+void bind_directions(py::module_ & module)
+{
+  py::class_<FusedDirection>(module, "FusedDirection")
+      .def(fields<FusedDirection, std::string>(), py::kw_only(), "step"_a);
+  py::class_<OperatorDirection>(module, "OperatorDirection")
+      .def(fields<OperatorDirection, std::string, std::string>(), py::kw_only(), "jacobian"_a,
+           "solve"_a);
+  py::class_<PreconditionerGraphs>(module, "Preconditioner")
+      .def(fields<PreconditionerGraphs, std::string, std::string>(), py::kw_only(), "setup"_a,
+           "apply"_a);
+  py::class_<KrylovDirection>(module, "KrylovDirection")
+      .def(fields<KrylovDirection, std::string, std::optional<PreconditionerGraphs>,
+                  KrylovSettings>(),
+           py::kw_only(), "matvec"_a, "preconditioner"_a, "settings"_a);
+}
+
+void bind_sensitivities(py::module_ & module)
+{
+  py::class_<FusedSensitivity>(module, "FusedSensitivity")
+      .def(fields<FusedSensitivity, std::string, std::vector<InputPair>>(), py::kw_only(),
+           "graph"_a, "pairs"_a);
+  py::class_<OperatorSensitivity>(module, "OperatorSensitivity")
+      .def(fields<OperatorSensitivity, std::string, std::string, OptionalName,
+                  std::vector<InputPair>>(),
+           py::kw_only(), "jacobian"_a, "jacobian_given"_a, "solve"_a, "pairs"_a);
+  py::class_<FusedParameterSensitivity>(module, "FusedParameterSensitivity")
+      .def(fields<FusedParameterSensitivity, std::string, std::vector<ParameterPair>>(),
+           py::kw_only(), "graph"_a, "pairs"_a);
+  py::class_<OperatorParameterSensitivity>(module, "OperatorParameterSensitivity")
+      .def(fields<OperatorParameterSensitivity, std::string, OptionalName,
+                  std::vector<ParameterPair>>(),
+           py::kw_only(), "residual_jacobians"_a, "solve"_a, "pairs"_a);
 }
 
 void bind_implicit_segment(py::module_ & module)
 {
-  py::class_<FusedDirection>(module, "FusedDirection")
-      .def(py::init([](std::string step) { return FusedDirection{step}; }), py::kw_only(),
-           "step"_a);
-  py::class_<OperatorDirection>(module, "OperatorDirection")
-      .def(py::init([](std::string jacobian, std::string solve)
-                    { return OperatorDirection{jacobian, solve}; }),
-           py::kw_only(), "jacobian"_a, "solve"_a);
-  py::class_<FusedSensitivity>(module, "FusedSensitivity")
-      .def(py::init([](std::string graph, std::vector<InputPair> pairs)
-                    { return FusedSensitivity{graph, pairs}; }),
-           py::kw_only(), "graph"_a, "pairs"_a);
-  py::class_<OperatorSensitivity>(module, "OperatorSensitivity")
-      .def(py::init([](std::string jacobian, std::string jacobian_given, std::string solve,
-                       std::vector<InputPair> pairs)
-                    { return OperatorSensitivity{jacobian, jacobian_given, solve, pairs}; }),
-           py::kw_only(), "jacobian"_a, "jacobian_given"_a, "solve"_a, "pairs"_a);
+  py::class_<PredictorFeedback>(module, "PredictorFeedback")
+      .def(fields<PredictorFeedback, std::string, std::string, Shape, std::int64_t>(),
+           py::kw_only(), "input"_a, "output"_a, "shape"_a, "iterations"_a);
   py::class_<PredictorDescription>(module, "Predictor")
-      .def(py::init([](std::string graph, std::vector<std::string> inputs,
-                       std::vector<std::string> outputs)
-                    { return PredictorDescription{graph, inputs, outputs}; }),
-           py::kw_only(), "graph"_a, "inputs"_a, "outputs"_a);
+      .def(fields<PredictorDescription, std::string, Names, Names,
+                  std::optional<PredictorFeedback>>(),
+           py::kw_only(), "graph"_a, "inputs"_a, "outputs"_a, "feedback"_a);
   py::enum_<InitialGuess>(module, "InitialGuess")
       .value("ZERO", InitialGuess::Zero)
       .value("STATE", InitialGuess::State);
   py::class_<ImplicitSegmentDescription>(module, "ImplicitSegment")
-      .def(py::init(
-               [](std::string label, std::vector<Group> unknown_groups,
-                  std::vector<Group> given_groups, std::vector<Group> residual_groups,
-                  std::vector<std::string> parameters, std::string residual,
-                  DirectionDescription direction, std::optional<SensitivityDescription> sensitivity,
-                  std::optional<PredictorDescription> predictor, InitialGuess initial_guess,
-                  NewtonSettings newton)
-               {
-                 return ImplicitSegmentDescription{
-                     label,     unknown_groups, given_groups, residual_groups, parameters, residual,
-                     direction, sensitivity,    predictor,    initial_guess,   newton};
-               }),
-           py::kw_only(), "label"_a, "unknown_groups"_a, "given_groups"_a, "residual_groups"_a,
-           "parameters"_a, "residual"_a, "direction"_a, "sensitivity"_a, "predictor"_a,
-           "initial_guess"_a, "newton"_a);
+      .def(
+          fields<ImplicitSegmentDescription, std::string, std::vector<Group>, std::vector<Group>,
+                 std::vector<Group>, std::vector<Given>, Names, std::string, DirectionDescription,
+                 std::optional<SensitivityDescription>,
+                 std::optional<ParameterSensitivityDescription>,
+                 std::optional<PredictorDescription>, InitialGuess, NewtonSettings, std::int64_t>(),
+          py::kw_only(), "label"_a, "unknown_groups"_a, "given_groups"_a, "residual_groups"_a,
+          "givens"_a, "parameters"_a, "residual"_a, "direction"_a, "sensitivity"_a,
+          "parameter_sensitivity"_a, "predictor"_a, "initial_guess"_a, "newton"_a,
+          "max_substepping_level"_a);
 }
 
 void bind_model_description(py::module_ & module)
 {
   py::class_<ModelDescription>(module, "ModelDescription")
-      .def(py::init(
-               [](std::string label, std::string device, std::string dtype,
-                  std::vector<BoundaryVariable> inputs, std::vector<BoundaryVariable> outputs,
-                  std::vector<ParameterDescription> parameters,
-                  std::vector<std::pair<std::string, std::string>> derivatives,
-                  std::vector<SegmentDescription> segments)
-               {
-                 return ModelDescription{label,   device,     dtype,       inputs,
-                                         outputs, parameters, derivatives, segments};
-               }),
+      .def(fields<ModelDescription, std::string, std::string, std::string,
+                  std::vector<BoundaryVariable>, std::vector<BoundaryVariable>,
+                  std::vector<ParameterDescription>, NamePairs, NamePairs,
+                  std::vector<SegmentDescription>>(),
            py::kw_only(), "label"_a, "device"_a, "dtype"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "derivatives"_a, "segments"_a);
+           "derivatives"_a, "parameter_derivatives"_a, "segments"_a);
 }
 
 } // namespace
@@ -163,8 +188,11 @@ void bind_model_description(py::module_ & module)
 void bind_description(py::module_ & module)
 {
   bind_variables(module);
+  bind_pairs(module);
   bind_settings(module);
   bind_forward_segment(module);
+  bind_directions(module);
+  bind_sensitivities(module);
   bind_implicit_segment(module);
   bind_model_description(module);
 }

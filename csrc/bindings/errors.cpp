@@ -1,8 +1,8 @@
 // C++ errors to the classes of neml2_aoti_plugin.errors, in one place.
-#include <ATen/ops/tensor.h>
 #include <torch/csrc/utils/pybind.h>
 
 #include "bindings/bindings.h"
+#include "bindings/per_row.h"
 #include "errors.h"
 #include "numerics/convergence_error.h"
 
@@ -29,15 +29,6 @@ void raise(const char * name, const std::exception & error)
   PyErr_SetString(python_class(name).ptr(), error.what());
 }
 
-template <typename T, typename Get>
-at::Tensor per_row(const ConvergenceError & error, at::ScalarType dtype, const Get & get)
-{
-  std::vector<T> values;
-  for (std::size_t row = 0; row < error.result().status.size(); ++row)
-    values.push_back(get(row));
-  return at::tensor(values, dtype).reshape(error.batch());
-}
-
 /// What errors.ConvergenceError documents.
 py::dict convergence_data(const ConvergenceError & error)
 {
@@ -45,16 +36,11 @@ py::dict convergence_data(const ConvergenceError & error)
   py::dict unknowns;
   for (const auto & [name, value] : error.unknowns())
     unknowns[py::str(name)] = value;
-  const auto is_converged = [&](std::size_t row)
-  { return std::int64_t{result.status[row] == RowStatus::Converged}; };
   py::dict data;
-  data["converged_mask"] = per_row<std::int64_t>(error, at::kLong, is_converged).to(at::kBool);
-  data["iterations"] = per_row<std::int64_t>(error, at::kLong, [&](std::size_t row)
-                                             { return result.iterations[row]; });
-  data["residual_norms"] =
-      per_row<double>(error, at::kDouble, [&](std::size_t row) { return result.norms[row]; });
-  data["initial_residual_norms"] = per_row<double>(error, at::kDouble, [&](std::size_t row)
-                                                   { return result.initial_norms[row]; });
+  data["converged_mask"] = converged_mask(result, error.batch());
+  data["iterations"] = per_row(result.iterations, at::kLong, error.batch());
+  data["residual_norms"] = per_row(result.norms, at::kDouble, error.batch());
+  data["initial_residual_norms"] = per_row(result.initial_norms, at::kDouble, error.batch());
   data["unknowns"] = unknowns;
   return data;
 }

@@ -6,8 +6,9 @@
 #include <algorithm>
 
 #include "bindings/bindings.h"
+#include "bindings/observed_model.h"
 #include "errors.h"
-#include "model/model.h"
+#include "numerics/convergence_error.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -37,7 +38,7 @@ py::dict to_entries(const py::object & mapping, const std::string & kind)
 }
 
 /// The inputs of the model among the entries; callers may pass a larger state.
-TensorMap to_inputs(const Model & model, const py::object & mapping)
+TensorMap to_inputs(const ObservedModel & model, const py::object & mapping)
 {
   const auto entries = to_entries(mapping, "input");
   TensorMap tensors;
@@ -51,20 +52,27 @@ TensorMap to_inputs(const Model & model, const py::object & mapping)
   return tensors;
 }
 
-/// All entries: a tangent of something else than an input is a mistake.
-TensorMap to_tangents(const py::object & mapping)
+/// All entries: a tangent or the like of something else than the model has is a mistake.
+TensorMap to_tensors(const py::object & mapping, const std::string & kind)
 {
   TensorMap tensors;
-  for (const auto & item : to_entries(mapping, "tangent"))
+  for (const auto & item : to_entries(mapping, kind))
   {
     if (!py::isinstance<py::str>(item.first))
-      throw InputTypeError("the names of tangents must be str, got " +
+      throw InputTypeError("the names of " + kind + "s must be str, got " +
                            std::string(py::repr(item.first)));
     const auto name =
         std::string(py::str(item.first.attr("encode")("utf-8", "replace").attr("decode")("utf-8")));
-    tensors[name] = to_tensor(item.second, "tangent '" + name + "'");
+    tensors[name] = to_tensor(item.second, kind + " '" + name + "'");
   }
   return tensors;
+}
+
+Request to_request(const ObservedModel & model, const py::object & inputs,
+                   const py::object & overrides)
+{
+  return {to_inputs(model, inputs),
+          overrides.is_none() ? TensorMap{} : to_tensors(overrides, "parameter override")};
 }
 
 py::dict to_dict(const NamedTensors & tensors)
@@ -83,49 +91,85 @@ py::dict to_dict(const NamedBlocks & blocks)
   return result;
 }
 
-py::dict forward(const Model & model, const py::object & inputs)
+/// Calls `operation` without the interpreter lock. Solves are recorded for the caller's list, also
+/// those of a call that fails, and for the observer of the model.
+template <typename Operation>
+auto run(const ObservedModel & observed, Request & request, const py::object & solves,
+         const Operation & operation)
 {
-  const auto tensors = to_inputs(model, inputs);
-  const auto outputs = [&]
+  std::vector<SolveRecord> records;
+  request.records = &records;
+  const auto report = [&]
   {
-    const py::gil_scoped_release unlocked;
-    return model.forward(tensors);
-  }();
-  return to_dict(outputs);
+    if (!records.empty())
+      observed.report(records, solves);
+  };
+  try
+  {
+    auto results = [&]
+    {
+      const py::gil_scoped_release unlocked;
+      return operation();
+    }();
+    report();
+    return results;
+  }
+  catch (const ConvergenceError &)
+  {
+    report();
+    throw;
+  }
 }
 
-py::dict forward_natural(const Model & model, const py::object & inputs)
+py::dict forward(const ObservedModel & model, const py::object & inputs,
+                 const py::object & overrides, const py::object & solves)
 {
-  const auto tensors = to_inputs(model, inputs);
-  const auto outputs = [&]
-  {
-    const py::gil_scoped_release unlocked;
-    return model.forward_natural(tensors);
-  }();
-  return to_dict(outputs);
+  auto request = to_request(model, inputs, overrides);
+  return to_dict(run(model, request, solves, [&] { return model.forward(request); }));
 }
 
-py::tuple jvp(const Model & model, const py::object & inputs, const py::object & tangents)
+py::dict forward_natural(const ObservedModel & model, const py::object & inputs,
+                         const py::object & overrides, const py::object & solves)
 {
-  const auto tensors = to_inputs(model, inputs);
-  const auto directions = to_tangents(tangents);
-  const auto [outputs, derivatives] = [&]
-  {
-    const py::gil_scoped_release unlocked;
-    return model.jvp(tensors, directions);
-  }();
-  return py::make_tuple(to_dict(outputs), to_dict(derivatives));
+  auto request = to_request(model, inputs, overrides);
+  return to_dict(run(model, request, solves, [&] { return model.forward_natural(request); }));
 }
 
-py::tuple jacobian(const Model & model, const py::object & inputs)
+template <typename Pair>
+py::tuple to_tuple(const Pair & results)
 {
-  const auto tensors = to_inputs(model, inputs);
-  const auto [outputs, blocks] = [&]
-  {
-    const py::gil_scoped_release unlocked;
-    return model.jacobian(tensors);
-  }();
-  return py::make_tuple(to_dict(outputs), to_dict(blocks));
+  return py::make_tuple(to_dict(results.first), to_dict(results.second));
+}
+
+py::tuple jvp(const ObservedModel & model, const py::object & inputs, const py::object & tangents,
+              const py::object & overrides, const py::object & solves)
+{
+  auto request = to_request(model, inputs, overrides);
+  const auto directions = to_tensors(tangents, "tangent");
+  return to_tuple(run(model, request, solves, [&] { return model.jvp(request, directions); }));
+}
+
+py::tuple jacobian(const ObservedModel & model, const py::object & inputs,
+                   const py::object & overrides, const py::object & solves)
+{
+  auto request = to_request(model, inputs, overrides);
+  return to_tuple(run(model, request, solves, [&] { return model.jacobian(request); }));
+}
+
+py::tuple param_jacobian(const ObservedModel & model, const py::object & inputs,
+                         const py::object & overrides, const py::object & solves)
+{
+  auto request = to_request(model, inputs, overrides);
+  return to_tuple(run(model, request, solves, [&] { return model.param_jacobian(request); }));
+}
+
+py::dict param_vjp(const ObservedModel & model, const py::object & inputs,
+                   const py::object & cotangents, const py::object & overrides,
+                   const py::object & solves)
+{
+  auto request = to_request(model, inputs, overrides);
+  const auto weights = to_tensors(cotangents, "cotangent");
+  return to_dict(run(model, request, solves, [&] { return model.param_vjp(request, weights); }));
 }
 
 py::list names(const std::vector<BoundaryVariable> & variables)
@@ -144,7 +188,7 @@ py::list base_shapes(const std::vector<BoundaryVariable> & variables)
   return result;
 }
 
-py::dict parameter_base_shapes(const Model & model)
+py::dict parameter_base_shapes(const ObservedModel & model)
 {
   py::dict result;
   for (const auto & [name, shape] : model.parameters().base_shapes())
@@ -152,12 +196,12 @@ py::dict parameter_base_shapes(const Model & model)
   return result;
 }
 
-void set_parameter(Model & model, const std::string & name, const py::object & value)
+void set_parameter(ObservedModel & model, const std::string & name, const py::object & value)
 {
   model.parameters().set(name, to_tensor(value, "parameter '" + name + "'"));
 }
 
-py::object dtype(const Model & model)
+py::object dtype(const ObservedModel & model)
 {
   return py::module_::import("torch").attr(model.dtype() == at::kFloat ? "float32" : "float64");
 }
@@ -166,27 +210,33 @@ py::object dtype(const Model & model)
 
 void bind_model(py::module_ & module)
 {
-  py::class_<Model>(module, "Model")
-      .def(py::init<ModelDescription>(), "description"_a)
-      .def_property_readonly("device", &Model::device)
+  const auto overrides = "param_overrides"_a = py::none();
+  const auto solves = "solves"_a = py::none();
+  py::class_<ObservedModel>(module, "Model")
+      .def(py::init<ModelDescription, py::object>(), "description"_a, "observer"_a)
+      .def_property_readonly("device", [](const ObservedModel & model) { return model.device(); })
       .def_property_readonly("dtype", &dtype)
-      .def_property_readonly("input_names",
-                             [](const Model & model) { return names(model.description().inputs); })
-      .def_property_readonly("output_names",
-                             [](const Model & model) { return names(model.description().outputs); })
-      .def_property_readonly("input_base_shapes", [](const Model & model)
+      .def_property_readonly("input_names", [](const ObservedModel & model)
+                             { return names(model.description().inputs); })
+      .def_property_readonly("output_names", [](const ObservedModel & model)
+                             { return names(model.description().outputs); })
+      .def_property_readonly("input_base_shapes", [](const ObservedModel & model)
                              { return base_shapes(model.description().inputs); })
-      .def_property_readonly("output_base_shapes", [](const Model & model)
+      .def_property_readonly("output_base_shapes", [](const ObservedModel & model)
                              { return base_shapes(model.description().outputs); })
       .def_property_readonly("parameter_base_shapes", &parameter_base_shapes)
-      .def("forward", &forward, "inputs"_a)
-      .def("forward_natural", &forward_natural, "inputs"_a)
-      .def("jvp", &jvp, "inputs"_a, "tangents"_a)
-      .def("jacobian", &jacobian, "inputs"_a)
+      .def("forward", &forward, "inputs"_a, overrides, solves)
+      .def("forward_natural", &forward_natural, "inputs"_a, overrides, solves)
+      .def("jvp", &jvp, "inputs"_a, "tangents"_a, overrides, solves)
+      .def("jacobian", &jacobian, "inputs"_a, overrides, solves)
+      .def("param_jacobian", &param_jacobian, "inputs"_a, overrides, solves)
+      .def("param_vjp", &param_vjp, "inputs"_a, "cotangents"_a, overrides, solves)
       .def("named_parameters",
-           [](const Model & model) { return to_dict(model.parameters().slots()); })
+           [](const ObservedModel & model) { return to_dict(model.parameters().slots()); })
       .def("set_parameter", &set_parameter, "name"_a, "value"_a)
-      .def("set_newton", &Model::set_newton, "settings"_a);
+      .def(
+          "set_newton", [](ObservedModel & model, const NewtonSettings & settings)
+          { model.set_newton(settings); }, "settings"_a);
 }
 
 } // namespace neml2_aoti_plugin

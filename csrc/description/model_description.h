@@ -20,6 +20,7 @@ struct ModelDescription
   std::vector<BoundaryVariable> outputs;
   std::vector<ParameterDescription> parameters;
   std::vector<std::pair<std::string, std::string>> derivatives; // (output, input), authored names
+  std::vector<std::pair<std::string, std::string>> parameter_derivatives; // (output, parameter)
   std::vector<SegmentDescription> segments;
 };
 

@@ -55,7 +55,8 @@ struct Group
   std::vector<Slot> slots;
 };
 
-/// One block d(output)/d(input) that a graph returns.
+/// One block d(output)/d(input) that a graph returns. The offsets are those of the block in the
+/// matrix du/dg of a whole implicit segment.
 struct InputPair
 {
   std::string output;
@@ -64,6 +65,36 @@ struct InputPair
   Shape input_base_shape;
   Shape input_sub_batch_shape;
   bool batch_independent;
+  std::int64_t row_offset = 0;
+  std::int64_t column_offset = 0;
+};
+
+/// One block d(output)/d(parameter) that a graph returns; offsets as in InputPair, in du/dp.
+struct ParameterPair
+{
+  std::string output;
+  std::string parameter;
+  Shape output_base_shape;
+  Shape parameter_base_shape;
+  std::int64_t row_offset = 0;
+  std::int64_t column_offset = 0;
+};
+
+/// What a substep does with a value that its solve holds fixed: `f~1` is the old value of `f`.
+enum class Role
+{
+  OldState,     // old value of an unknown: the solution of the substep before
+  CurrentForce, // interpolated to the end of the substep
+  OldForce,     // interpolated to its start
+  Incremental,  // scaled with the length of the substep
+  Static        // held
+};
+
+struct Given
+{
+  std::string name;
+  Role role;
+  std::string pair; // the unknown, or the other force; empty where the role has none
 };
 
 } // namespace neml2_aoti_plugin

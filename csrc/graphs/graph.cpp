@@ -53,13 +53,12 @@ void Graph::open()
   }
 }
 
-Tensors Graph::run(const Tensors & arguments, std::size_t expected)
+Tensors Graph::run(const Tensors & arguments)
 {
   std::call_once(opened_, [this] { open(); });
-  Tensors results;
   try
   {
-    results = loader_->run(arguments);
+    return loader_->run(arguments);
   }
   catch (const c10::OutOfMemoryError &)
   {
@@ -71,6 +70,11 @@ Tensors Graph::run(const Tensors & arguments, std::size_t expected)
         path_ + ": the compiled graph failed: " + reason_of(error) +
         ". If the file is not the one that neml2-compile wrote here, recompile the model.");
   }
+}
+
+Tensors Graph::run(const Tensors & arguments, std::size_t expected)
+{
+  auto results = run(arguments);
   if (results.size() != expected)
     throw ArtifactError(path_ + ": the compiled graph returned " + std::to_string(results.size()) +
                         " tensors, the metadata describes " + std::to_string(expected) +

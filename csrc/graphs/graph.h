@@ -31,8 +31,10 @@ public:
 
   const std::string & path() const { return path_; }
 
-  /// Throws ArtifactError if the package cannot be opened or does not return `expected` tensors,
-  /// GraphRunError if the graph itself fails.
+  /// Throws ArtifactError if the package cannot be opened, GraphRunError if the graph itself fails.
+  Tensors run(const Tensors & arguments);
+
+  /// Also throws ArtifactError if the graph does not return `expected` tensors.
   Tensors run(const Tensors & arguments, std::size_t expected);
 
 private:

@@ -25,19 +25,30 @@ Shape common_batch(const Shape & batch, const Shape & next, const std::string & 
   return *common;
 }
 
+std::string names_of(const std::vector<BoundaryVariable> & variables)
+{
+  std::string text;
+  for (const auto & variable : variables)
+    text += (text.empty() ? "" : ", ") + variable.public_name;
+  return text;
+}
+
+/// Null where there is no such variable.
+const BoundaryVariable * find(const std::vector<BoundaryVariable> & variables,
+                              const std::string & public_name)
+{
+  const auto found =
+      std::find_if(variables.begin(), variables.end(), [&](const BoundaryVariable & known)
+                   { return known.public_name == public_name; });
+  return found == variables.end() ? nullptr : &*found;
+}
+
 } // namespace
 
 Inputs::Inputs(const ModelDescription & model, at::ScalarType dtype, at::Device device)
-    : variables_(model.inputs), parameters_(model.parameters), dtype_(dtype), device_(device)
+    : variables_(model.inputs), outputs_(model.outputs), parameters_(model.parameters),
+      dtype_(dtype), device_(device)
 {
-}
-
-std::string Inputs::known_names() const
-{
-  std::string text;
-  for (const auto & variable : variables_)
-    text += (text.empty() ? "" : ", ") + variable.public_name;
-  return text;
 }
 
 Inputs::Checked Inputs::check(const BoundaryVariable & variable, const std::string & kind,
@@ -57,7 +68,7 @@ std::vector<Inputs::Checked> Inputs::check_all(const TensorMap & given) const
     const auto found = given.find(variable.public_name);
     if (found == given.end())
       throw InputError("input '" + variable.public_name + "' is missing; the model takes " +
-                       known_names());
+                       names_of(variables_));
     checked.push_back(check(variable, "input", found->second));
   }
   return checked;
@@ -91,32 +102,57 @@ PreparedInputs Inputs::prepare(const TensorMap & given, const ParameterValues & 
   return prepared;
 }
 
+/// A tensor like `variable` whose batch broadcasts to that of the inputs, at (rows, *sub, *base).
+at::Tensor Inputs::prepare_direction(const std::string & kind, const BoundaryVariable & variable,
+                                     const at::Tensor & tensor, const Shape & batch,
+                                     std::int64_t rows) const
+{
+  const auto checked = check(variable, kind, tensor);
+  if (broadcast(batch, checked.batch) != batch)
+    throw InputError(kind + " '" + variable.public_name + "' has batch shape " +
+                     to_string(checked.batch) + ", which does not broadcast to the batch shape " +
+                     to_string(batch) + " of the inputs");
+  return to_rows(checked, batch, rows);
+}
+
 std::unordered_map<std::string, at::Tensor>
 Inputs::prepare_tangents(const TensorMap & given, const Shape & batch, std::int64_t rows) const
 {
   std::unordered_map<std::string, at::Tensor> columns;
   for (const auto & [name, tensor] : given)
   {
-    const auto variable =
-        std::find_if(variables_.begin(), variables_.end(),
-                     [&](const BoundaryVariable & known) { return known.public_name == name; });
-    if (variable == variables_.end())
+    const auto * variable = find(variables_, name);
+    if (!variable)
       throw InputError("tangent '" + name + "' is not of an input; the model takes " +
-                       known_names());
-    const auto checked = check(*variable, "tangent", tensor);
-    const auto common = broadcast(batch, checked.batch);
-    if (common != batch)
-      throw InputError("tangent '" + name + "' has batch shape " + to_string(checked.batch) +
-                       ", which does not broadcast to the batch shape " + to_string(batch) +
-                       " of the inputs");
+                       names_of(variables_));
     columns[variable->name] =
-        to_rows(checked, batch, rows)
+        prepare_direction("tangent", *variable, tensor, batch, rows)
             .reshape({rows,
                       element_count(variable->base_shape) *
                           element_count(variable->sub_batch_shape.value_or(Shape{})),
                       1});
   }
   return columns;
+}
+
+std::unordered_map<std::string, at::Tensor> Inputs::prepare_cotangents(const TensorMap & given,
+                                                                       const ShapeTable & shapes,
+                                                                       const Shape & batch,
+                                                                       std::int64_t rows) const
+{
+  std::unordered_map<std::string, at::Tensor> prepared;
+  for (const auto & [name, tensor] : given)
+  {
+    const auto * output = find(outputs_, name);
+    if (!output)
+      throw InputError("cotangent '" + name + "' is not of an output; the model returns " +
+                       names_of(outputs_));
+    auto variable = *output;
+    if (const auto known = shapes.find(output->name))
+      variable.sub_batch_shape = known->sub_batch;
+    prepared[output->name] = prepare_direction("cotangent", variable, tensor, batch, rows);
+  }
+  return prepared;
 }
 
 } // namespace neml2_aoti_plugin

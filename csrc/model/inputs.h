@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "description/model_description.h"
+#include "layout/shape_table.h"
 #include "model/named_tensors.h"
 #include "segments/segment.h"
 
@@ -31,6 +32,13 @@ public:
   std::unordered_map<std::string, at::Tensor>
   prepare_tangents(const TensorMap & given, const Shape & batch, std::int64_t rows) const;
 
+  /// The cotangents that were given, by authored name of the output, at (rows, *sub, *base).
+  /// `shapes` says what sub-batch axes an output has.
+  std::unordered_map<std::string, at::Tensor> prepare_cotangents(const TensorMap & given,
+                                                                 const ShapeTable & shapes,
+                                                                 const Shape & batch,
+                                                                 std::int64_t rows) const;
+
 private:
   struct Checked
   {
@@ -42,9 +50,12 @@ private:
                 const at::Tensor & tensor) const;
   std::vector<Checked> check_all(const TensorMap & given) const;
   at::Tensor to_rows(const Checked & checked, const Shape & batch, std::int64_t rows) const;
-  std::string known_names() const;
+  at::Tensor prepare_direction(const std::string & kind, const BoundaryVariable & variable,
+                               const at::Tensor & tensor, const Shape & batch,
+                               std::int64_t rows) const;
 
   const std::vector<BoundaryVariable> & variables_;
+  const std::vector<BoundaryVariable> & outputs_;
   const std::vector<ParameterDescription> & parameters_;
   at::ScalarType dtype_;
   at::Device device_;

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/eye.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -55,13 +54,13 @@ struct Model::Prepared
 
 Model::Model(ModelDescription description)
     : description_(std::move(description)), device_(description_.device),
-      dtype_(parse_dtype(description_.dtype)),
+      dtype_(parse_dtype(description_.dtype)), derivatives_(description_.derivatives),
+      parameter_derivatives_(description_.parameter_derivatives), shapes_(description_),
       parameters_(description_.parameters, options_on(device_).dtype(dtype_)),
       inputs_(description_, dtype_, device_), graphs_(loader_index(device_))
 {
-  const ShapeTable shapes(description_);
   for (const auto & segment : description_.segments)
-    segments_.push_back(make_segment(segment, shapes, graphs_));
+    segments_.push_back(make_segment(segment, shapes_, graphs_));
   if (segments_.size() == 1)
     only_forward_ = dynamic_cast<const ForwardSegment *>(segments_.front().get());
 }
@@ -72,15 +71,22 @@ void Model::set_newton(const NewtonSettings & settings)
   newton_ = settings;
 }
 
-Model::Prepared Model::prepare(const TensorMap & inputs) const
+Model::Prepared Model::prepare(const Request & request) const
 {
-  Prepared prepared{{0, {}, options_on(device_), parameters_.values(), {}}, {}, {}};
+  Prepared prepared{{0,
+                     {},
+                     options_on(device_),
+                     parameters_.values(request.parameter_overrides),
+                     {},
+                     request.records},
+                    {},
+                    {}};
   auto & call = prepared.call;
   {
     const std::lock_guard lock(newton_mutex_);
     call.newton = newton_;
   }
-  auto prepared_inputs = inputs_.prepare(inputs, call.parameters);
+  auto prepared_inputs = inputs_.prepare(request.inputs, call.parameters);
   call.rows = prepared_inputs.rows;
   call.batch = std::move(prepared_inputs.batch);
   prepared.state = std::move(prepared_inputs.state);
@@ -96,10 +102,7 @@ void Model::run_segments(Prepared & prepared, Tangents * tangents) const
   try
   {
     for (const auto & segment : segments_)
-      if (tangents)
-        segment->run(prepared.state, *tangents, prepared.call);
-      else
-        segment->run(prepared.state, prepared.call);
+      segment->run(prepared.state, tangents, prepared.call);
   }
   catch (ConvergenceError & error)
   {
@@ -128,25 +131,25 @@ NamedTensors Model::outputs(Prepared & prepared, Batch which) const
   return named;
 }
 
-NamedTensors Model::forward(const TensorMap & inputs) const
+NamedTensors Model::forward(const Request & request) const
 {
   const at::NoGradGuard no_grad;
-  auto prepared = prepare(inputs);
+  auto prepared = prepare(request);
   run_segments(prepared, nullptr);
   return outputs(prepared, Batch::Full);
 }
 
-NamedTensors Model::forward_natural(const TensorMap & inputs) const
+NamedTensors Model::forward_natural(const Request & request) const
 {
   const at::NoGradGuard no_grad;
-  auto prepared = prepare(inputs);
+  auto prepared = prepare(request);
   run_segments(prepared, nullptr);
   return outputs(prepared, Batch::Natural);
 }
 
 void Model::require_derivatives(const char * operation) const
 {
-  if (description_.derivatives.empty())
+  if (derivatives_.empty())
     throw DerivativeNotCompiledError(
         std::string(operation) + ": " + description_.label +
         " was compiled without input derivatives; recompile it with neml2-compile -d OUT:IN for "
@@ -155,8 +158,7 @@ void Model::require_derivatives(const char * operation) const
 
 void Model::require_derivative_of(const std::string & input) const
 {
-  const auto is_of_input = [&](const auto & pair) { return pair.second == input; };
-  if (std::none_of(description_.derivatives.begin(), description_.derivatives.end(), is_of_input))
+  if (!derivatives_.has_column(input))
     throw DerivativeNotCompiledError(
         "jvp: a tangent of '" + input + "' was given, but " + description_.label +
         " was compiled without any derivative with respect to it; recompile it with "
@@ -164,23 +166,21 @@ void Model::require_derivative_of(const std::string & input) const
         input + " beside the present pairs, or leave the tangent out");
 }
 
-/// Inputs that some compiled pair differentiates with respect to, in declared order.
-std::vector<const BoundaryVariable *> Model::seeded_inputs() const
+void Model::require_parameter_derivatives(const char * operation) const
 {
-  std::vector<const BoundaryVariable *> seeded;
-  for (const auto & input : description_.inputs)
-    if (std::any_of(description_.derivatives.begin(), description_.derivatives.end(),
-                    [&](const auto & pair) { return pair.second == input.name; }))
-      seeded.push_back(&input);
-  return seeded;
+  if (parameter_derivatives_.empty())
+    throw DerivativeNotCompiledError(
+        std::string(operation) + ": " + description_.label +
+        " was compiled without parameter derivatives; recompile it with neml2-compile --parameter "
+        "NAME -d OUT:NAME for the pairs you need");
 }
 
-std::pair<NamedTensors, NamedTensors> Model::jvp(const TensorMap & inputs,
+std::pair<NamedTensors, NamedTensors> Model::jvp(const Request & request,
                                                  const TensorMap & tangents) const
 {
   require_derivatives("jvp");
   const at::NoGradGuard no_grad;
-  auto prepared = prepare(inputs);
+  auto prepared = prepare(request);
   Tangents directions;
   for (auto & [input, column] :
        inputs_.prepare_tangents(tangents, prepared.call.batch, prepared.call.rows))
@@ -193,12 +193,12 @@ std::pair<NamedTensors, NamedTensors> Model::jvp(const TensorMap & inputs,
   NamedTensors results;
   for (const auto & output : description_.outputs)
   {
-    if (!is_differentiated(output.name))
+    if (!derivatives_.has_output(output.name))
       continue;
     const auto & value = output_value(prepared, output).data;
     auto total = at::zeros_like(value);
     for (const auto & [input, column] : directions.of(output.name))
-      if (is_compiled(output.name, input))
+      if (derivatives_.contains(output.name, input))
         total += column.expand({value.size(0), -1, 1}).reshape(value.sizes());
     results.emplace_back(output.public_name,
                          prepared.foreign.own(with_batch(total, prepared.call.batch).to(dtype_)));
@@ -206,53 +206,31 @@ std::pair<NamedTensors, NamedTensors> Model::jvp(const TensorMap & inputs,
   return {outputs(prepared, Batch::Full), std::move(results)};
 }
 
-bool Model::is_compiled(const std::string & output, const std::string & input) const
-{
-  const auto & compiled = description_.derivatives;
-  return std::find(compiled.begin(), compiled.end(), std::pair{output, input}) != compiled.end();
-}
-
-bool Model::is_differentiated(const std::string & output) const
-{
-  return std::any_of(description_.derivatives.begin(), description_.derivatives.end(),
-                     [&](const auto & pair) { return pair.first == output; });
-}
-
-std::pair<NamedTensors, NamedBlocks> Model::jacobian(const TensorMap & inputs) const
+std::pair<NamedTensors, NamedBlocks> Model::jacobian(const Request & request) const
 {
   require_derivatives("jacobian");
   const at::NoGradGuard no_grad;
-  auto prepared = prepare(inputs);
+  auto prepared = prepare(request);
   const bool has_block_graph = only_forward_ && only_forward_->has_derivatives();
   auto blocks = has_block_graph ? blocks_from_graph(*only_forward_, prepared)
                                 : blocks_from_tangents(prepared);
   return {outputs(prepared, Batch::Full), std::move(blocks)};
 }
 
-void Model::require_block(bool is_representable, const BoundaryVariable & output,
-                          const BoundaryVariable & input) const
-{
-  if (!is_representable)
-    throw UnsupportedFeatureError("jacobian: the block of output '" + output.public_name +
-                                  "' with respect to input '" + input.public_name +
-                                  "' involves a sub-batched variable, which is not supported yet; "
-                                  "use jvp, or compile without this pair");
-}
-
-/// `block_of(output, input)` for every compiled pair, in declared order.
-template <typename BlockOf>
-NamedBlocks Model::collect_blocks(Prepared & prepared, const BlockOf & block_of) const
+/// `block_of(output, column)` for every compiled pair, in declared order.
+template <typename Column, typename BlockOf>
+NamedBlocks Model::collect_blocks(Prepared & prepared, const DerivativePairs & pairs,
+                                  const std::vector<Column> & columns,
+                                  const BlockOf & block_of) const
 {
   NamedBlocks blocks;
   for (const auto & output : description_.outputs)
   {
     NamedTensors row;
-    for (const auto & input : description_.inputs)
-    {
-      if (is_compiled(output.name, input.name))
-        row.emplace_back(input.public_name,
-                         prepared.foreign.own(block_of(output, input).to(dtype_)));
-    }
+    for (const auto & column : columns)
+      if (pairs.contains(output.name, column.name))
+        row.emplace_back(column.public_name,
+                         prepared.foreign.own(block_of(output, column).to(dtype_)));
     if (!row.empty())
       blocks.emplace_back(output.public_name, std::move(row));
   }
@@ -263,57 +241,148 @@ NamedBlocks Model::collect_blocks(Prepared & prepared, const BlockOf & block_of)
 NamedBlocks Model::blocks_from_graph(const ForwardSegment & segment, Prepared & prepared) const
 {
   const auto graph_blocks = segment.run_with_blocks(prepared.state, prepared.call);
-  return collect_blocks(
-      prepared,
-      [&](const auto & output, const auto & input)
-      {
-        const auto tail = concatenate(input.sub_batch_shape.value_or(Shape{}),
-                                      concatenate(output.base_shape, input.base_shape));
-        for (const auto & block : graph_blocks)
-        {
-          if (block.pair->output != output.name || block.pair->input != input.name)
-            continue;
-          const auto present = block.data.numel() / element_count(tail);
-          require_block(present == 1 || present == prepared.call.rows, output, input);
-          const auto rows = block.data.reshape(concatenate({present}, tail));
-          if (block.pair->batch_independent)
-            return rows.select(0, 0).clone();
-          return with_batch(rows.expand(concatenate({prepared.call.rows}, tail)),
-                            prepared.call.batch)
-              .clone(at::MemoryFormat::Contiguous);
-        }
-        return at::zeros(concatenate(prepared.call.batch, tail), prepared.call.options);
-      });
+  const auto & call = prepared.call;
+  const auto block_of = [&](const BoundaryVariable & output, const BoundaryVariable & input)
+  {
+    const auto tail = concatenate(input.sub_batch_shape.value_or(Shape{}),
+                                  concatenate(output.base_shape, input.base_shape));
+    for (const auto & block : graph_blocks)
+    {
+      if (block.pair->output != output.name || block.pair->input != input.name)
+        continue;
+      const auto present = block.data.numel() / element_count(tail);
+      if (present != 1 && present != call.rows)
+        throw UnsupportedFeatureError("jacobian: the block of output '" + output.public_name +
+                                      "' with respect to input '" + input.public_name +
+                                      "' came back as " + to_string(block.data.sizes().vec()) +
+                                      ", which is none of " + to_string(tail) +
+                                      " for each row; use jvp, or compile without this pair");
+      const auto rows = block.data.reshape(concatenate({present}, tail));
+      if (block.pair->batch_independent)
+        return rows.select(0, 0).clone();
+      return with_batch(rows.expand(concatenate({call.rows}, tail)), call.batch)
+          .clone(at::MemoryFormat::Contiguous);
+    }
+    return at::zeros(concatenate(call.batch, tail), call.options);
+  };
+  return collect_blocks(prepared, derivatives_, description_.inputs, block_of);
 }
 
 NamedBlocks Model::blocks_from_tangents(Prepared & prepared) const
 {
   Tangents tangents;
-  for (const auto * input : seeded_inputs())
-  {
-    const auto width =
-        element_count(input->base_shape) * element_count(input->sub_batch_shape.value_or(Shape{}));
-    tangents.seed(input->name, input->name, at::eye(width, prepared.call.options).unsqueeze(0));
-  }
+  for (const auto & input : description_.inputs)
+    if (derivatives_.has_column(input.name))
+      tangents.seed(input.name, input.name, unit_columns(input, prepared.call.options));
   run_segments(prepared, &tangents);
-  return collect_blocks(
-      prepared,
-      [&](const auto & output, const auto & input)
-      {
-        const auto tail = concatenate(output.base_shape, input.base_shape);
-        const auto & seeds = tangents.of(output.name);
-        const auto found = seeds.find(input.name);
-        if (found == seeds.end())
-          return at::zeros(concatenate(prepared.call.batch, tail), prepared.call.options);
-        const auto & matrix = found->second;
-        require_block(matrix.size(1) == element_count(output.base_shape) &&
-                          matrix.size(2) == element_count(input.base_shape),
-                      output, input);
-        return with_batch(matrix.expand({prepared.call.rows, matrix.size(1), matrix.size(2)})
-                              .reshape(concatenate({prepared.call.rows}, tail)),
-                          prepared.call.batch)
-            .contiguous();
-      });
+  const auto block_of = [&](const BoundaryVariable & output, const BoundaryVariable & input)
+  {
+    return block_from(tangents, input.name, output, input.sub_batch_shape.value_or(Shape{}),
+                      input.base_shape, prepared);
+  };
+  return collect_blocks(prepared, derivatives_, description_.inputs, block_of);
+}
+
+/// The block at (*batch, *sub, *output_base, *input_base); zero where nothing leads from the seed
+/// to the output.
+at::Tensor Model::block_from(const Tangents & tangents, const std::string & seed,
+                             const BoundaryVariable & output, const Shape & input_sub_batch,
+                             const Shape & input_base, const Prepared & prepared) const
+{
+  const auto & call = prepared.call;
+  const Shape value = output_value(prepared, output).data.sizes().vec();
+  const Shape output_sub_batch(value.begin() + 1,
+                               value.end() - static_cast<std::ptrdiff_t>(output.base_shape.size()));
+  const BlockShape shape{output_sub_batch, output.base_shape, input_sub_batch, input_base};
+  if (!shape.is_representable())
+    throw UnsupportedFeatureError("the derivative of output '" + output.public_name +
+                                  "', with sub-batch " + to_string(output_sub_batch) + ", by '" +
+                                  seed + "', with sub-batch " + to_string(input_sub_batch) +
+                                  ", has no block; use jvp, or compile without this pair");
+  const auto & seeds = tangents.of(output.name);
+  const auto found = seeds.find(seed);
+  if (found == seeds.end())
+    return at::zeros(concatenate(call.batch, shape.of_one_row()), call.options);
+  const auto block = block_of(found->second, shape);
+  return with_batch(block.expand(concatenate({call.rows}, shape.of_one_row())), call.batch)
+      .contiguous();
+}
+
+Tangents Model::parameter_seeds() const
+{
+  Tangents tangents;
+  for (const auto & parameter : description_.parameters)
+    if (parameter_derivatives_.has_column(parameter.name))
+      tangents.seed_parameter(parameter.name);
+  return tangents;
+}
+
+std::pair<NamedTensors, NamedBlocks> Model::param_jacobian(const Request & request) const
+{
+  require_parameter_derivatives("param_jacobian");
+  const at::NoGradGuard no_grad;
+  auto prepared = prepare(request);
+  auto tangents = parameter_seeds();
+  run_segments(prepared, &tangents);
+  const auto block_of = [&](const BoundaryVariable & output, const ParameterDescription & parameter)
+  { return block_from(tangents, parameter.name, output, {}, parameter.base_shape, prepared); };
+  auto blocks = collect_blocks(prepared, parameter_derivatives_, description_.parameters, block_of);
+  return {outputs(prepared, Batch::Full), std::move(blocks)};
+}
+
+NamedTensors Model::param_vjp(const Request & request, const TensorMap & cotangents) const
+{
+  require_parameter_derivatives("param_vjp");
+  const at::NoGradGuard no_grad;
+  auto prepared = prepare(request);
+  const auto & call = prepared.call;
+  const auto gradients = gradients_per_row(
+      prepared, inputs_.prepare_cotangents(cotangents, shapes_, call.batch, call.rows));
+  NamedTensors results;
+  for (const auto & parameter : description_.parameters)
+  {
+    if (!parameter_derivatives_.has_column(parameter.name))
+      continue;
+    const auto found = gradients.find(parameter.name);
+    const auto per_row =
+        (found == gradients.end()
+             ? at::zeros({call.rows, element_count(parameter.base_shape)}, call.options)
+             : found->second)
+            .reshape(concatenate({call.rows}, parameter.base_shape));
+    const bool is_batched = !call.parameters.at(parameter.name).batch.empty();
+    const auto gradient = is_batched ? with_batch(per_row, call.batch) : per_row.sum(0);
+    results.emplace_back(parameter.public_name, prepared.foreign.own(gradient.to(dtype_)));
+  }
+  return results;
+}
+
+/// By authored name; parameters that no cotangent reaches are left out.
+std::unordered_map<std::string, at::Tensor>
+Model::gradients_per_row(Prepared & prepared,
+                         const std::unordered_map<std::string, at::Tensor> & cotangents) const
+{
+  if (only_forward_ && only_forward_->adjoint())
+  {
+    auto complete = cotangents;
+    for (const auto & output : description_.outputs)
+      if (complete.count(output.name) == 0)
+        complete[output.name] =
+            at::zeros(concatenate({prepared.call.rows}, output.base_shape), prepared.call.options);
+    return only_forward_->parameter_gradients(prepared.state, complete, prepared.call);
+  }
+  auto tangents = parameter_seeds();
+  run_segments(prepared, &tangents);
+  std::unordered_map<std::string, at::Tensor> gradients;
+  for (const auto & [output, cotangent] : cotangents)
+    for (const auto & [parameter, tangent] : tangents.of(output))
+    {
+      if (!parameter_derivatives_.contains(output, parameter))
+        continue;
+      auto & total = gradients[parameter];
+      const auto part = contracted(cotangent, tangent);
+      total = total.defined() ? total + part : part;
+    }
+  return gradients;
 }
 
 } // namespace neml2_aoti_plugin

@@ -1,9 +1,9 @@
 // A compiled model: its segments in order over one shared state.
 //
 // All tensors that callers pass or get have the shape (*batch, *sub_batch, *base), the declared
-// dtype and the device of the artifact; batch axes broadcast between inputs. Results are fresh
-// storage and never require grad. Threads may call one model at once; a call sees the parameters
-// and settings as they were when it began.
+// dtype and the device of the artifact; batch axes broadcast between inputs and parameters. Results
+// are fresh storage and never require grad. Threads may call one model at once; a call sees the
+// parameters and settings as they were when it began.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,9 +15,13 @@
 
 #include "description/model_description.h"
 #include "graphs/graph_store.h"
+#include "layout/shape_table.h"
+#include "model/chain_rule.h"
+#include "model/derivative_pairs.h"
 #include "model/inputs.h"
 #include "model/named_tensors.h"
 #include "model/parameters.h"
+#include "model/request.h"
 #include "segments/forward_segment.h"
 #include "segments/segment.h"
 
@@ -41,20 +45,29 @@ public:
   void set_newton(const NewtonSettings & settings);
 
   /// One tensor per output, at the full common batch.
-  NamedTensors forward(const TensorMap & inputs) const;
+  NamedTensors forward(const Request & request) const;
 
   /// As forward, but each output at the batch it really depends on (see Value::batch).
-  NamedTensors forward_natural(const TensorMap & inputs) const;
+  NamedTensors forward_natural(const Request & request) const;
 
   /// Outputs, and their derivatives in the direction of `tangents`, over the compiled pairs; inputs
   /// without a tangent stand still.
-  std::pair<NamedTensors, NamedTensors> jvp(const TensorMap & inputs,
+  std::pair<NamedTensors, NamedTensors> jvp(const Request & request,
                                             const TensorMap & tangents) const;
 
-  /// Outputs, and for every compiled pair the block (*batch, *output_base, *input_base). A block
-  /// that does not depend on the batch comes without it where the artifact says so (single forward
-  /// segment).
-  std::pair<NamedTensors, NamedBlocks> jacobian(const TensorMap & inputs) const;
+  /// Outputs, and for every compiled pair the block (*batch, *sub, *output_base, *input_base). A
+  /// block that does not depend on the batch comes without it where the artifact says so (single
+  /// forward segment).
+  std::pair<NamedTensors, NamedBlocks> jacobian(const Request & request) const;
+
+  /// Outputs, and for every compiled pair the block (*batch, *output_base, *parameter_base): each
+  /// row's output by the value that the parameter has in that row.
+  std::pair<NamedTensors, NamedBlocks> param_jacobian(const Request & request) const;
+
+  /// Gradients of sum(cotangent * output) over all outputs by the differentiated parameters: summed
+  /// over the rows, (*parameter_base), for a parameter without batch axes, else row by row,
+  /// (*batch, *parameter_base). Outputs without a cotangent do not count.
+  NamedTensors param_vjp(const Request & request, const TensorMap & cotangents) const;
 
 private:
   struct Prepared;
@@ -64,27 +77,34 @@ private:
     Natural
   };
 
-  Prepared prepare(const TensorMap & inputs) const;
+  Prepared prepare(const Request & request) const;
   void run_segments(Prepared & prepared, Tangents * tangents) const;
   const Value & output_value(const Prepared & prepared, const BoundaryVariable & output) const;
   NamedTensors outputs(Prepared & prepared, Batch which) const;
 
   void require_derivatives(const char * operation) const;
+  void require_parameter_derivatives(const char * operation) const;
   void require_derivative_of(const std::string & input) const;
-  void require_block(bool is_representable, const BoundaryVariable & output,
-                     const BoundaryVariable & input) const;
-  bool is_compiled(const std::string & output, const std::string & input) const;
-  bool is_differentiated(const std::string & output) const;
-  std::vector<const BoundaryVariable *> seeded_inputs() const;
   NamedBlocks blocks_from_graph(const ForwardSegment & segment, Prepared & prepared) const;
   NamedBlocks blocks_from_tangents(Prepared & prepared) const;
+  at::Tensor block_from(const Tangents & tangents, const std::string & seed,
+                        const BoundaryVariable & output, const Shape & input_sub_batch,
+                        const Shape & input_base, const Prepared & prepared) const;
+  Tangents parameter_seeds() const;
+  std::unordered_map<std::string, at::Tensor>
+  gradients_per_row(Prepared & prepared,
+                    const std::unordered_map<std::string, at::Tensor> & cotangents) const;
 
-  template <typename BlockOf>
-  NamedBlocks collect_blocks(Prepared & prepared, const BlockOf & block_of) const;
+  template <typename Column, typename BlockOf>
+  NamedBlocks collect_blocks(Prepared & prepared, const DerivativePairs & pairs,
+                             const std::vector<Column> & columns, const BlockOf & block_of) const;
 
   ModelDescription description_;
   at::Device device_;
   at::ScalarType dtype_;
+  DerivativePairs derivatives_;
+  DerivativePairs parameter_derivatives_;
+  ShapeTable shapes_;
   Parameters parameters_;
   Inputs inputs_;
   GraphStore graphs_;

@@ -71,8 +71,18 @@ Shape Parameters::check(const Entry & entry, const at::Tensor & value) const
   return leading_batch(what, value, {}, entry.description.base_shape);
 }
 
+void Parameters::require_known(const std::string & public_name) const
+{
+  for (const auto & entry : entries_)
+    if (entry.description.public_name == public_name)
+      return;
+  throw InputError("no promoted parameter '" + public_name +
+                   "'; this artifact has: " + known_names(slots()));
+}
+
 void Parameters::set(const std::string & public_name, const at::Tensor & value)
 {
+  require_known(public_name);
   for (auto & entry : entries_)
   {
     if (entry.description.public_name != public_name)
@@ -84,21 +94,22 @@ void Parameters::set(const std::string & public_name, const at::Tensor & value)
     std::swap(entry.slot, slot);
     return;
   }
-  throw InputError("no promoted parameter '" + public_name +
-                   "'; this artifact has: " + known_names(slots()));
 }
 
-ParameterValues Parameters::values() const
+ParameterValues Parameters::values(const TensorMap & overrides) const
 {
+  for (const auto & [name, value] : overrides)
+    require_known(name);
   const auto present = slots();
   ParameterValues values;
   for (std::size_t k = 0; k < entries_.size(); ++k)
   {
     const auto & entry = entries_[k];
-    const auto & slot = present[k].second;
-    const auto batch = check(entry, slot);
+    const auto override_of = overrides.find(entry.description.public_name);
+    const auto & value = override_of == overrides.end() ? present[k].second : override_of->second;
+    const auto batch = check(entry, value);
     const auto dtype = at::isFloatingType(entry.dtype) ? at::kDouble : entry.dtype;
-    const auto copy = slot.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true);
+    const auto copy = value.detach().resolve_neg().to(dtype, /*non_blocking=*/false, /*copy=*/true);
     values[entry.description.name] = {copy.contiguous(), batch};
   }
   return values;

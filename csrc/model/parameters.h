@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "description/variable.h"
+#include "model/named_tensors.h"
 #include "segments/state.h"
 
 namespace neml2_aoti_plugin
@@ -29,9 +30,10 @@ public:
   /// InputTypeError, nothing changed.
   void set(const std::string & public_name, const at::Tensor & value);
 
-  /// Copies of the present values as graphs want them: floating ones in float64. A slot whose
-  /// metadata a caller has changed behind our back (shape, dtype) is an error here.
-  ParameterValues values() const;
+  /// Copies of the present values, or of those that override them, as graphs want them: floating
+  /// ones in float64. Throws InputError or InputTypeError for an override that does not fit, and
+  /// for a slot whose shape or dtype a caller has changed behind our back.
+  ParameterValues values(const TensorMap & overrides = {}) const;
 
 private:
   struct Entry
@@ -43,6 +45,7 @@ private:
   };
 
   Shape check(const Entry & entry, const at::Tensor & value) const;
+  void require_known(const std::string & public_name) const;
 
   std::vector<Entry> entries_;
   // Guards the slots, for no longer than a handle takes to copy: a tensor operation under a Python

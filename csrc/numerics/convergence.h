@@ -2,16 +2,39 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "description/solver_settings.h"
 
 namespace neml2_aoti_plugin
 {
 
-/// Strict comparisons, as the host's solver makes them; false for anything that is not a number.
-inline bool is_converged(double n, double n0, const NewtonSettings & settings)
+/// Norms of the last update of a row and of the iterate that it led to; of no update before the
+/// first.
+struct UpdateSize
 {
-  return n < settings.absolute_tolerance || n / n0 < settings.relative_tolerance;
+  double update = std::numeric_limits<double>::infinity();
+  double iterate = 0.0;
+};
+
+inline bool limits_updates(const NewtonSettings & settings)
+{
+  return std::isfinite(settings.update_tolerance);
+}
+
+/// Whether the iterate has stopped moving, where the settings ask for that.
+inline bool is_settled(const UpdateSize & size, const NewtonSettings & settings)
+{
+  return !limits_updates(settings) ||
+         size.update < settings.update_tolerance * (size.iterate + settings.absolute_tolerance);
+}
+
+/// Strict comparisons, as the host's solver makes them; false for anything that is not a number.
+inline bool is_converged(double n, double n0, const NewtonSettings & settings,
+                         const UpdateSize & size = {})
+{
+  return n < settings.absolute_tolerance ||
+         (n / n0 < settings.relative_tolerance && is_settled(size, settings));
 }
 
 inline bool is_diverged(double n) { return !std::isfinite(n); }

@@ -57,16 +57,25 @@ std::string causes(const NewtonResult & result, const NewtonSettings & settings)
   return text;
 }
 
+/// What was solved last, where that was not the increment itself.
+std::string part(std::int64_t halvings)
+{
+  return halvings == 0 ? ""
+                       : ", over a part of the increment after " + std::to_string(halvings) +
+                             (halvings == 1 ? " halving" : " halvings");
+}
+
 std::string message(const std::string & segment, const NewtonResult & result,
-                    const NewtonSettings & settings)
+                    const NewtonSettings & settings, std::int64_t halvings)
 {
   const auto rows = result.status.size();
   const auto worst = worst_row(result);
   auto text =
       "segment '" + segment + "': " + std::to_string(rows - count(result, RowStatus::Converged)) +
-      " of " + std::to_string(rows) + " rows failed to solve: " + causes(result, settings) +
-      " (worst row " + std::to_string(worst) + ": |r| = " + scientific(result.norms[worst]) +
-      " after " + std::to_string(result.iterations[worst]) +
+      " of " + std::to_string(rows) + " rows failed to solve" + part(halvings) + ": " +
+      causes(result, settings) + " (worst row " + std::to_string(worst) +
+      ": |r| = " + scientific(result.norms[worst]) + " after " +
+      std::to_string(result.iterations[worst]) +
       " iterations from |r0| = " + scientific(result.initial_norms[worst]) + "; targets abs " +
       scientific(settings.absolute_tolerance) + ", rel " + scientific(settings.relative_tolerance) +
       "). Reduce the increment, or relax the solver settings.";
@@ -79,8 +88,8 @@ std::string message(const std::string & segment, const NewtonResult & result,
 
 ConvergenceError::ConvergenceError(const std::string & segment, NewtonResult result,
                                    std::vector<std::pair<std::string, at::Tensor>> unknowns,
-                                   const NewtonSettings & settings)
-    : Error(message(segment, result, settings)), result_(std::move(result)),
+                                   const NewtonSettings & settings, std::int64_t halvings)
+    : Error(message(segment, result, settings, halvings)), result_(std::move(result)),
       batch_{static_cast<std::int64_t>(result_.status.size())}, unknowns_(std::move(unknowns))
 {
 }

@@ -14,10 +14,11 @@ namespace neml2_aoti_plugin
 class ConvergenceError : public Error
 {
 public:
-  /// `unknowns`: the last iterate by name, (rows, *sub, *base).
+  /// `unknowns`: the last iterate by name, (rows, *sub, *base). `halvings`: how often the
+  /// increments of the failed rows were halved.
   ConvergenceError(const std::string & segment, NewtonResult result,
                    std::vector<std::pair<std::string, at::Tensor>> unknowns,
-                   const NewtonSettings & settings);
+                   const NewtonSettings & settings, std::int64_t halvings = 0);
 
   /// From rows to the batch shape and dtype that the caller knows.
   void present_as(const std::vector<std::int64_t> & batch, at::ScalarType dtype);

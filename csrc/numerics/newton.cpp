@@ -1,5 +1,6 @@
 #include "numerics/newton.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
@@ -16,12 +17,16 @@ namespace neml2_aoti_plugin
 namespace
 {
 
+/// NaN counts as largest.
+double larger(double first, double second) { return second <= first ? first : second; }
+
 /// The rows still iterating, and the record of all rows.
 class Iteration
 {
 public:
-  Iteration(const NonlinearSystem & system, const Groups & guess, const NewtonSettings & settings)
-      : settings_(settings), system_(&system), rows_(static_cast<std::size_t>(system.rows()))
+  Iteration(NonlinearSystem & system, const Groups & guess, const NewtonSettings & settings)
+      : settings_(settings), system_(&system), rows_(static_cast<std::size_t>(system.rows())),
+        result_(untouched_rows(rows_.size())), sizes_(rows_.size())
   {
     std::iota(rows_.begin(), rows_.end(), 0);
     for (const auto & group : guess)
@@ -29,8 +34,7 @@ public:
     current_.b = system.residual(current_.u);
     result_.initial_norms = row_norm(current_.b);
     result_.norms = result_.initial_norms;
-    result_.status.assign(rows_.size(), RowStatus::IterationLimit);
-    result_.iterations.assign(rows_.size(), 0);
+    trace({});
     retire_finished({});
   }
 
@@ -39,9 +43,11 @@ public:
   void advance()
   {
     const auto update = system_->update(current_.u);
-    if (!update.failure.empty() && result_.linear_failure.empty())
-      result_.linear_failure = update.failure;
-    current_ = take_step(*system_, current_, update.du, settings_);
+    record(update);
+    auto next = take_step(*system_, current_, update.du, settings_);
+    if (limits_updates(settings_))
+      measure_update(current_.u, next.u);
+    current_ = std::move(next);
     const auto norms = row_norm(current_.b);
     for (std::size_t i = 0; i < rows_.size(); ++i)
     {
@@ -49,6 +55,7 @@ public:
       result_.norms[row] = norms[i];
       ++result_.iterations[row];
     }
+    trace(update.linear);
     retire_finished(update.failed_rows);
   }
 
@@ -59,6 +66,48 @@ public:
   }
 
 private:
+  void record(const NewtonUpdate & update)
+  {
+    if (!update.failure.empty() && result_.linear_failure.empty())
+      result_.linear_failure = update.failure;
+    const auto & linear = update.linear;
+    for (std::size_t i = 0; i < linear.iterations.size(); ++i)
+    {
+      const auto row = static_cast<std::size_t>(rows_[i]);
+      result_.linear_iterations[row] += linear.iterations[i];
+      result_.missed_solves[row] += linear.excess[i] > 0.0;
+      result_.worst_excess[row] = std::max(result_.worst_excess[row], linear.excess[i]);
+    }
+  }
+
+  void trace(const LinearSolveReport & linear)
+  {
+    IterateTrace entry{0.0, 0.0};
+    for (const auto row : rows_)
+    {
+      entry.norm = larger(entry.norm, result_.norms[static_cast<std::size_t>(row)]);
+      entry.initial_norm =
+          larger(entry.initial_norm, result_.initial_norms[static_cast<std::size_t>(row)]);
+    }
+    for (std::size_t i = 0; i < linear.iterations.size(); ++i)
+    {
+      entry.linear_iterations = std::max(entry.linear_iterations, linear.iterations[i]);
+      entry.missed_solves += linear.excess[i] > 0.0;
+    }
+    result_.trace.push_back(entry);
+  }
+
+  void measure_update(const Groups & before, const Groups & after)
+  {
+    Groups moved;
+    for (std::size_t k = 0; k < after.size(); ++k)
+      moved.push_back(after[k] - before[k]);
+    const auto updates = row_norm(moved);
+    const auto iterates = row_norm(after);
+    for (std::size_t i = 0; i < rows_.size(); ++i)
+      sizes_[static_cast<std::size_t>(rows_[i])] = {updates[i], iterates[i]};
+  }
+
   /// Sets the status of rows that are done and keeps the others. `singular`: positions whose update
   /// failed.
   void retire_finished(const RowList & singular)
@@ -82,7 +131,7 @@ private:
       result_.status[row] = RowStatus::LinearSolveFailed;
     else if (is_diverged(n) || is_diverged(n0))
       result_.status[row] = RowStatus::NonFinite;
-    else if (is_converged(n, n0, settings_))
+    else if (is_converged(n, n0, settings_, sizes_[row]))
       result_.status[row] = RowStatus::Converged;
     else
       return false;
@@ -123,11 +172,12 @@ private:
   }
 
   const NewtonSettings & settings_;
-  const NonlinearSystem * system_;
+  NonlinearSystem * system_;
   std::unique_ptr<NonlinearSystem> restricted_;
   RowList rows_; // in the caller's numbering
   Iterate current_;
   NewtonResult result_;
+  std::vector<UpdateSize> sizes_;
 };
 
 } // namespace
@@ -138,7 +188,18 @@ bool NewtonResult::all_converged() const
                      [](RowStatus s) { return s == RowStatus::Converged; });
 }
 
-NewtonResult solve_newton(const NonlinearSystem & system, const Groups & guess,
+NewtonResult untouched_rows(std::size_t rows)
+{
+  NewtonResult result;
+  result.status.assign(rows, RowStatus::IterationLimit);
+  for (auto * counts : {&result.iterations, &result.linear_iterations, &result.missed_solves})
+    counts->assign(rows, 0);
+  for (auto * norms : {&result.initial_norms, &result.norms, &result.worst_excess})
+    norms->assign(rows, 0.0);
+  return result;
+}
+
+NewtonResult solve_newton(NonlinearSystem & system, const Groups & guess,
                           const NewtonSettings & settings)
 {
   Iteration iteration(system, guess, settings);

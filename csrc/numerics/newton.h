@@ -2,6 +2,7 @@
 //
 //   A du = b,  u <- u + alpha du,  until |b| < atol or |b| < rtol |b0|
 //
+// where the relative test may also ask for a small last update, |alpha du| < tol (|u| + atol).
 // Each row has its own stopping test, line search and fate: a row that has converged or failed
 // leaves the batch and is not evaluated again, so its answer does not depend on the rows beside it.
 // Nothing here raises for a row that fails; the caller decides from the statuses.
@@ -25,20 +26,37 @@ enum class RowStatus : std::uint8_t
   IterationLimit,    // max_iterations updates were not enough
 };
 
+/// The rows that were still iterating, seen together.
+struct IterateTrace
+{
+  double norm;                        // the largest |r|
+  double initial_norm;                // the largest |r| at the guess
+  std::int64_t linear_iterations = 0; // of the update that led here: the most of any row,
+  std::int64_t missed_solves = 0;     // and how many rows' linear solves missed their tolerance
+};
+
 struct NewtonResult
 {
   Groups unknowns; // converged values; the last iterate of rows that failed
   std::vector<RowStatus> status;
-  std::vector<std::int64_t> iterations; // updates taken
-  std::vector<double> initial_norms;    // |r| at the guess
-  std::vector<double> norms;            // |r| at `unknowns`
-  std::string linear_failure;           // text of the first failed linear solve, if any
+  std::vector<std::int64_t> iterations;        // updates taken
+  std::vector<double> initial_norms;           // |r| at the guess
+  std::vector<double> norms;                   // |r| at `unknowns`
+  std::vector<std::int64_t> linear_iterations; // of all its iterative linear solves
+  std::vector<std::int64_t> missed_solves;     // linear solves that missed their tolerance
+  std::vector<double> worst_excess;            // the largest LinearSolveReport::excess
+  std::vector<IterateTrace> trace;             // the guess, then one entry per update
+  std::string linear_failure;                  // text of the first failed linear solve, if any
 
+  std::size_t rows() const { return status.size(); }
   bool all_converged() const;
 };
 
+/// A record of `rows` rows in which nothing has happened yet.
+NewtonResult untouched_rows(std::size_t rows);
+
 /// Solves from `guess`, which is not modified. At least one row.
-NewtonResult solve_newton(const NonlinearSystem & system, const Groups & guess,
+NewtonResult solve_newton(NonlinearSystem & system, const Groups & guess,
                           const NewtonSettings & settings);
 
 } // namespace neml2_aoti_plugin

@@ -13,12 +13,20 @@
 namespace neml2_aoti_plugin
 {
 
+/// What an iterative linear solve took, per row; empty vectors for direct solves.
+struct LinearSolveReport
+{
+  std::vector<std::int64_t> iterations;
+  std::vector<double> excess; // |b - A du| over its target, for rows that missed it; else 0
+};
+
 /// Newton updates, and the rows for which the linear solve failed (their update is zero).
 struct NewtonUpdate
 {
   Groups du;
   std::vector<std::int64_t> failed_rows;
   std::string failure; // what the linear solve said, empty if nothing failed
+  LinearSolveReport linear;
 };
 
 class NonlinearSystem
@@ -31,8 +39,8 @@ public:
   /// b = -r(u). May be memory of the system's: not to be written to.
   virtual Groups residual(const Groups & u) const = 0;
 
-  /// du with A du = b at u, A = dr/du.
-  virtual NewtonUpdate update(const Groups & u) const = 0;
+  /// du with A du = b at u, A = dr/du. What is made here may be kept for the updates that follow.
+  virtual NewtonUpdate update(const Groups & u) = 0;
 
   /// The same system for the listed rows only (int64 tensor on the system's device).
   virtual std::unique_ptr<NonlinearSystem> restricted_to(const at::Tensor & rows) const = 0;

@@ -1,29 +1,20 @@
 #include "segments/forward_segment.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/matmul.h>
+
+#include <algorithm>
 
 #include "errors.h"
 #include "layout/shapes.h"
 #include "segments/graph_values.h"
+#include "segments/parameter_parts.h"
 
 namespace neml2_aoti_plugin
 {
 
 namespace
 {
-
-/// A per-row parameter argument: (rows, *base).
-at::Tensor expanded(const ParameterValue & parameter, const Call & call)
-{
-  const Shape shape = parameter.data.sizes().vec();
-  const Shape base(shape.begin() + static_cast<std::ptrdiff_t>(parameter.batch.size()),
-                   shape.end());
-  return parameter.data.expand(concatenate(call.batch, base))
-      .reshape(concatenate({call.rows}, base))
-      .contiguous();
-}
 
 /// The block as a matrix per row, or per row and site where the input has sites: (rows or 1, [S,]
 /// out, in).
@@ -46,10 +37,14 @@ void accumulate_per_site(SeedTangents & total, const at::Tensor & blocks,
     const auto columns = tangent.size(-1);
     const auto per_site = tangent.reshape({tangent.size(0), sites, -1, columns});
     const auto part = at::matmul(blocks, per_site);
-    const auto flat = part.reshape({part.size(0), -1, columns});
-    auto & sum = total[seed];
-    sum = sum.defined() ? sum + flat : flat;
+    accumulate(total, seed, part.reshape({part.size(0), -1, columns}));
   }
+}
+
+template <typename Described>
+Graph * graph_of(const std::optional<Described> & described, GraphStore & graphs)
+{
+  return described ? &graphs.get(described->graph) : nullptr;
 }
 
 } // namespace
@@ -57,9 +52,9 @@ void accumulate_per_site(SeedTangents & total, const at::Tensor & blocks,
 ForwardSegment::ForwardSegment(ForwardSegmentDescription description, const ShapeTable & shapes,
                                GraphStore & graphs)
     : description_(std::move(description)), value_(graphs.get(description_.value)),
-      derivative_(description_.input_derivatives
-                      ? &graphs.get(description_.input_derivatives->graph)
-                      : nullptr)
+      derivative_(graph_of(description_.input_derivatives, graphs)),
+      parameter_derivative_(graph_of(description_.parameter_derivatives, graphs)),
+      adjoint_(graph_of(description_.parameter_adjoint, graphs))
 {
   for (const auto & output : description_.outputs)
     output_shapes_.push_back(shapes.find(output));
@@ -71,7 +66,7 @@ Tensors ForwardSegment::arguments(const State & state, const Call & call) const
   for (const auto & input : description_.inputs)
     tensors.push_back(value_of(state, input, description_.label).data);
   for (const auto & parameter : description_.parameters)
-    tensors.push_back(expanded(call.parameters.at(parameter), call));
+    tensors.push_back(parameter_per_row(call.parameters.at(parameter), call));
   return tensors;
 }
 
@@ -95,11 +90,6 @@ void ForwardSegment::write_outputs(const Tensors & results, const Graph & graph,
   }
 }
 
-void ForwardSegment::run(State & state, const Call & call) const
-{
-  write_outputs(run_graph(value_, 0, state, call), value_, state, call);
-}
-
 std::vector<ForwardSegment::Block> ForwardSegment::run_with_blocks(State & state,
                                                                    const Call & call) const
 {
@@ -112,21 +102,23 @@ std::vector<ForwardSegment::Block> ForwardSegment::run_with_blocks(State & state
   return blocks;
 }
 
-void ForwardSegment::run(State & state, Tangents & tangents, const Call & call) const
+bool ForwardSegment::is_reached_by(const Tangents & tangents) const
 {
-  bool reached = false;
-  for (const auto & input : description_.inputs)
-    reached = reached || tangents.has(input);
-  std::unordered_map<std::string, SeedTangents> computed;
-  if (!reached || !has_derivatives() || call.rows == 0)
-  {
-    run(state, call);
-  }
+  return derivative_ && std::any_of(description_.inputs.begin(), description_.inputs.end(),
+                                    [&](const auto & input) { return tangents.has(input); });
+}
+
+void ForwardSegment::run(State & state, Tangents * tangents, const Call & call) const
+{
+  ComputedTangents computed;
+  if (tangents && call.rows > 0)
+    add_direct_tangents(computed, state, *tangents, call); // reads what running overwrites
+  if (!tangents || call.rows == 0 || !is_reached_by(*tangents))
+    write_outputs(run_graph(value_, 0, state, call), value_, state, call);
   else
-  {
     for (const auto & block : run_with_blocks(state, call))
     {
-      const auto & input = tangents.of(block.pair->input);
+      const auto & input = tangents->of(block.pair->input);
       if (input.empty())
         continue;
       auto & total = computed[block.pair->output];
@@ -135,9 +127,42 @@ void ForwardSegment::run(State & state, Tangents & tangents, const Call & call) 
       else
         accumulate_per_site(total, site_matrices(block), input);
     }
-  }
-  for (const auto & output : description_.outputs)
-    tangents.replace(output, std::move(computed[output]));
+  if (tangents)
+    for (const auto & output : description_.outputs)
+      tangents->replace(output, std::move(computed[output]));
+}
+
+void ForwardSegment::add_direct_tangents(ComputedTangents & computed, const State & state,
+                                         const Tangents & tangents, const Call & call) const
+{
+  if (!parameter_derivative_)
+    return;
+  const auto & pairs = description_.parameter_derivatives->pairs;
+  if (std::none_of(pairs.begin(), pairs.end(), [&](const ParameterPair & pair)
+                   { return tangents.seeds_parameter(pair.parameter); }))
+    return;
+  const auto blocks = parameter_derivative_->run(arguments(state, call), pairs.size());
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+    if (const auto & pair = pairs[k]; tangents.seeds_parameter(pair.parameter))
+      accumulate(computed[pair.output], pair.parameter,
+                 blocks[k].reshape({-1, element_count(pair.output_base_shape),
+                                    element_count(pair.parameter_base_shape)}));
+}
+
+std::unordered_map<std::string, at::Tensor>
+ForwardSegment::parameter_gradients(const State & state, const NamedCotangents & cotangents,
+                                    const Call & call) const
+{
+  const auto & described = *description_.parameter_adjoint;
+  auto tensors = arguments(state, call);
+  for (const auto & output : described.outputs)
+    tensors.push_back(cotangents.at(output));
+  const auto gradients =
+      run_on_rows(*adjoint_, std::move(tensors), described.parameters.size(), call.rows);
+  std::unordered_map<std::string, at::Tensor> named;
+  for (std::size_t k = 0; k < described.parameters.size(); ++k)
+    named[described.parameters[k]] = call.rows > 0 ? gradients[k] : gradients[k].narrow(0, 0, 0);
+  return named;
 }
 
 } // namespace neml2_aoti_plugin

@@ -15,8 +15,7 @@ public:
   ForwardSegment(ForwardSegmentDescription description, const ShapeTable & shapes,
                  GraphStore & graphs);
 
-  void run(State & state, const Call & call) const override;
-  void run(State & state, Tangents & tangents, const Call & call) const override;
+  void run(State & state, Tangents * tangents, const Call & call) const override;
 
   /// A block as the derivative graph returned it, with the pair it belongs to.
   struct Block
@@ -28,9 +27,27 @@ public:
   /// Writes the values and returns the blocks of the derivative graph, which must exist.
   std::vector<Block> run_with_blocks(State & state, const Call & call) const;
 
-  bool has_derivatives() const { return description_.input_derivatives.has_value(); }
+  bool has_derivatives() const { return derivative_ != nullptr; }
+
+  /// The graph of parameter_gradients(), if there is one.
+  const ParameterAdjointGraph * adjoint() const
+  {
+    return adjoint_ ? &*description_.parameter_adjoint : nullptr;
+  }
+
+  /// Gradients (rows, *parameter base) of sum(cotangent * output) over outputs, row by row, in one
+  /// reverse pass. `cotangents` (rows, *output base) for all outputs of the adjoint graph, which
+  /// must exist.
+  using NamedCotangents = std::unordered_map<std::string, at::Tensor>;
+  std::unordered_map<std::string, at::Tensor>
+  parameter_gradients(const State & state, const NamedCotangents & cotangents,
+                      const Call & call) const;
 
 private:
+  bool is_reached_by(const Tangents & tangents) const;
+  void add_direct_tangents(ComputedTangents & computed, const State & state,
+                           const Tangents & tangents, const Call & call) const;
+
   Tensors arguments(const State & state, const Call & call) const;
   Tensors run_graph(Graph & graph, std::size_t blocks, const State & state,
                     const Call & call) const;
@@ -41,6 +58,8 @@ private:
   std::vector<std::optional<KnownShape>> output_shapes_;
   Graph & value_;
   Graph * derivative_;
+  Graph * parameter_derivative_;
+  Graph * adjoint_;
 };
 
 } // namespace neml2_aoti_plugin

@@ -1,129 +1,76 @@
 #include "segments/graph_system.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/isfinite.h>
-#include <ATen/ops/linalg_lu_factor_ex.h>
-#include <ATen/ops/zeros_like.h>
-
-#include "graphs/graph_run_error.h"
+#include "segments/direct_system.h"
+#include "segments/krylov_system.h"
 
 namespace neml2_aoti_plugin
 {
 
-namespace
-{
-
-void make_contiguous(Tensors & tensors)
+Tensors contiguous(Tensors tensors)
 {
   for (auto & tensor : tensors)
     tensor = tensor.contiguous();
+  return tensors;
 }
 
-/// Whether the failure of a linear solve must have another cause than its matrix.
-bool is_regular(const at::Tensor & matrix)
+Tensors operator_blocks(Graph & jacobian, const Tensors & arguments, std::size_t groups)
 {
-  const auto info = std::get<2>(at::linalg_lu_factor_ex(matrix));
-  return info.eq(0).all().item<bool>() && at::isfinite(matrix).all().item<bool>();
+  return contiguous(jacobian.run(arguments, groups * groups + groups));
 }
 
-Groups zeros_like(const Groups & groups)
+SolveArguments SolveArguments::restricted_to(const at::Tensor & kept) const
 {
-  Groups zeros;
-  for (const auto & group : groups)
-    zeros.push_back(at::zeros_like(group));
-  return zeros;
+  return {select_rows(givens, kept), parameters, kept.size(0)};
 }
 
-} // namespace
-
-GraphSystem::GraphSystem(const SolveGraphs & graphs, Groups givens, Tensors parameters,
-                         std::int64_t rows)
-    : graphs_(graphs), givens_(std::move(givens)), parameters_(std::move(parameters)), rows_(rows)
+Tensors SolveArguments::with(const Groups & u) const
 {
-}
-
-Tensors GraphSystem::arguments(const Groups & u) const
-{
-  Tensors arguments = u;
-  make_contiguous(arguments);
-  arguments.insert(arguments.end(), givens_.begin(), givens_.end());
-  arguments.insert(arguments.end(), parameters_.begin(), parameters_.end());
-  return arguments;
+  auto tensors = contiguous(u);
+  tensors.insert(tensors.end(), givens.begin(), givens.end());
+  tensors.insert(tensors.end(), parameters.begin(), parameters.end());
+  return tensors;
 }
 
 Groups GraphSystem::residual(const Groups & u) const
 {
-  return graphs_.residual->run(arguments(u), graphs_.groups);
+  return residual_.run(arguments_.with(u), u.size());
 }
 
-Tensors GraphSystem::operator_blocks(Graph & jacobian, const Tensors & arguments,
-                                     std::size_t groups)
+SolveGraphs::SolveGraphs(const ImplicitSegmentDescription & description, GraphStore & graphs)
+    : residual_(&graphs.get(description.residual)),
+      direction_(direction_of(description.direction, graphs))
 {
-  auto blocks = jacobian.run(arguments, groups * groups + groups);
-  make_contiguous(blocks);
-  return blocks;
 }
 
-GraphSystem::LinearSolve GraphSystem::linear_solve(const Groups & u) const
+SolveGraphs::Direction SolveGraphs::direction_of(const DirectionDescription & description,
+                                                 GraphStore & graphs)
 {
-  if (const auto * fused = std::get_if<SolveGraphs::Fused>(&graphs_.direction))
-    return {fused->step, arguments(u), 2 * graphs_.groups, {}};
-  const auto & split = std::get<SolveGraphs::Operator>(graphs_.direction);
-  auto blocks = operator_blocks(*split.jacobian, arguments(u), graphs_.groups);
-  const auto matrix = graphs_.groups == 1 ? blocks.front() : at::Tensor();
-  return {split.solve, std::move(blocks), graphs_.groups, matrix};
-}
-
-NewtonUpdate GraphSystem::update(const Groups & u) const
-{
-  const auto solve = linear_solve(u);
-  try
+  if (const auto * fused = std::get_if<FusedDirection>(&description))
+    return Fused{&graphs.get(fused->step)};
+  if (const auto * split = std::get_if<OperatorDirection>(&description))
+    return Operator{&graphs.get(split->jacobian), &graphs.get(split->solve)};
+  const auto & krylov = std::get<KrylovDirection>(description);
+  Krylov direction{&graphs.get(krylov.matvec), nullptr, nullptr, krylov.settings};
+  if (krylov.preconditioner)
   {
-    auto results = solve.graph->run(solve.arguments, solve.results);
-    results.resize(graphs_.groups); // a fused step also returns b
-    return {std::move(results), {}, {}};
+    direction.preconditioner_setup = &graphs.get(krylov.preconditioner->setup);
+    direction.preconditioner_apply = &graphs.get(krylov.preconditioner->apply);
   }
-  catch (const GraphRunError & error)
-  {
-    if (rows_ == 1)
-    {
-      if (solve.matrix.defined() && is_regular(solve.matrix))
-        throw;
-      return {zeros_like(u), {0}, error.what()};
-    }
-  }
-  return update_by_halves(u);
+  return direction;
 }
 
-/// One singular row makes the solve graph throw for all of them: find it by bisection and let the
-/// others pass.
-NewtonUpdate GraphSystem::update_by_halves(const Groups & u) const
+std::unique_ptr<NonlinearSystem> SolveGraphs::system(SolveArguments arguments) const
 {
-  const auto middle = rows_ / 2;
-  const auto all = at::arange(rows_, u.front().options().dtype(at::kLong));
-  NewtonUpdate merged;
-  for (const auto & [first, half] : {std::pair{std::int64_t{0}, all.slice(0, 0, middle)},
-                                     std::pair{middle, all.slice(0, middle)}})
-  {
-    auto part = restricted_to(half)->update(select_rows(u, half));
-    for (const auto row : part.failed_rows)
-      merged.failed_rows.push_back(first + row);
-    if (merged.failure.empty())
-      merged.failure = part.failure;
-    if (merged.du.empty())
-      merged.du = std::move(part.du);
-    else
-      for (std::size_t k = 0; k < merged.du.size(); ++k)
-        merged.du[k] = at::cat({merged.du[k], part.du[k]}, 0);
-  }
-  return merged;
-}
-
-std::unique_ptr<NonlinearSystem> GraphSystem::restricted_to(const at::Tensor & rows) const
-{
-  return std::make_unique<GraphSystem>(graphs_, select_rows(givens_, rows), parameters_,
-                                       rows.size(0));
+  if (const auto * fused = std::get_if<Fused>(&direction_))
+    return std::make_unique<FusedSystem>(*residual_, *fused->step, std::move(arguments));
+  if (const auto * split = std::get_if<Operator>(&direction_))
+    return std::make_unique<OperatorSystem>(*residual_, *split->jacobian, *split->solve,
+                                            std::move(arguments));
+  const auto & krylov = std::get<Krylov>(direction_);
+  return std::make_unique<KrylovSystem>(
+      *residual_, *krylov.matvec,
+      Preconditioner(krylov.preconditioner_setup, krylov.preconditioner_apply, krylov.settings),
+      krylov.settings, std::move(arguments));
 }
 
 } // namespace neml2_aoti_plugin

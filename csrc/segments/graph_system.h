@@ -1,17 +1,53 @@
 // The residual system of an implicit segment, evaluated by its compiled graphs.
 #pragma once
 
-#include <variant>
+#include <memory>
 
-#include "graphs/graph.h"
+#include "description/segment.h"
+#include "graphs/graph_store.h"
 #include "numerics/nonlinear_system.h"
 
 namespace neml2_aoti_plugin
 {
 
-/// The graphs that a solve runs; owned by the graph store of the model.
-struct SolveGraphs
+/// What every graph of the segment takes beside the unknowns.
+struct SolveArguments
 {
+  Groups givens;
+  Tensors parameters; // at their stored shapes, as the graphs were traced: one value for all rows
+  std::int64_t rows;
+
+  SolveArguments restricted_to(const at::Tensor & rows) const;
+
+  /// u, g, p, all contiguous.
+  Tensors with(const Groups & u) const;
+};
+
+class GraphSystem : public NonlinearSystem
+{
+public:
+  GraphSystem(Graph & residual, SolveArguments arguments)
+      : residual_(residual), arguments_(std::move(arguments))
+  {
+  }
+
+  std::int64_t rows() const override { return arguments_.rows; }
+  Groups residual(const Groups & u) const override;
+
+protected:
+  Graph & residual_;
+  SolveArguments arguments_;
+};
+
+/// The graphs of one implicit segment by which its systems are solved; owned by the store.
+class SolveGraphs
+{
+public:
+  SolveGraphs(const ImplicitSegmentDescription & description, GraphStore & graphs);
+
+  std::unique_ptr<NonlinearSystem> system(SolveArguments arguments) const;
+
+private:
   struct Fused
   {
     Graph * step;
@@ -21,46 +57,25 @@ struct SolveGraphs
     Graph * jacobian;
     Graph * solve;
   };
-
-  Graph * residual;
-  std::variant<Fused, Operator> direction;
-  std::size_t groups; // of unknowns, and as many of residuals
-};
-
-class GraphSystem : public NonlinearSystem
-{
-public:
-  /// `parameters` at their stored shapes, as the graphs were traced.
-  GraphSystem(const SolveGraphs & graphs, Groups givens, Tensors parameters, std::int64_t rows);
-
-  std::int64_t rows() const override { return rows_; }
-  Groups residual(const Groups & u) const override;
-  NewtonUpdate update(const Groups & u) const override;
-  std::unique_ptr<NonlinearSystem> restricted_to(const at::Tensor & rows) const override;
-
-  /// u, g, p: what every graph of the segment takes.
-  Tensors arguments(const Groups & u) const;
-
-  /// The blocks of A at u, as the operator graph returns them. Operator direction only.
-  static Tensors operator_blocks(Graph & jacobian, const Tensors & arguments, std::size_t groups);
-
-private:
-  /// The graph whose linear solve may fail, with its arguments at u.
-  struct LinearSolve
+  struct Krylov
   {
-    Graph * graph;
-    Tensors arguments;
-    std::size_t results;
-    at::Tensor matrix; // A, where it is one dense matrix per row; else undefined
+    Graph * matvec;
+    Graph * preconditioner_setup; // null without a preconditioner
+    Graph * preconditioner_apply;
+    KrylovSettings settings;
   };
+  using Direction = std::variant<Fused, Operator, Krylov>;
 
-  LinearSolve linear_solve(const Groups & u) const;
-  NewtonUpdate update_by_halves(const Groups & u) const;
+  static Direction direction_of(const DirectionDescription & description, GraphStore & graphs);
 
-  const SolveGraphs & graphs_;
-  Groups givens_;
-  Tensors parameters_;
-  std::int64_t rows_;
+  Graph * residual_;
+  Direction direction_;
 };
+
+/// Tensors as graphs need them.
+Tensors contiguous(Tensors tensors);
+
+/// The blocks of A at u, row-major, followed by the groups of b. `groups` of unknowns.
+Tensors operator_blocks(Graph & jacobian, const Tensors & arguments, std::size_t groups);
 
 } // namespace neml2_aoti_plugin

@@ -3,33 +3,19 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "errors.h"
 #include "layout/shapes.h"
 #include "numerics/convergence_error.h"
-#include "numerics/newton.h"
 #include "segments/graph_values.h"
+#include "segments/parameter_parts.h"
 
 namespace neml2_aoti_plugin
 {
 
 namespace
 {
-
-SolveGraphs solve_graphs(const ImplicitSegmentDescription & description, GraphStore & graphs)
-{
-  SolveGraphs result{&graphs.get(description.residual), {}, description.unknown_groups.size()};
-  if (const auto * fused = std::get_if<FusedDirection>(&description.direction))
-  {
-    result.direction = SolveGraphs::Fused{&graphs.get(fused->step)};
-  }
-  else
-  {
-    const auto & split = std::get<OperatorDirection>(description.direction);
-    result.direction = SolveGraphs::Operator{&graphs.get(split.jacobian), &graphs.get(split.solve)};
-  }
-  return result;
-}
 
 bool took_no_iterations(const NewtonResult & result)
 {
@@ -41,164 +27,231 @@ bool took_no_iterations(const NewtonResult & result)
 
 ImplicitSegment::ImplicitSegment(ImplicitSegmentDescription description, const ShapeTable & shapes,
                                  GraphStore & graphs)
-    : description_(std::move(description)), graphs_(solve_graphs(description_, graphs))
+    : description_(std::move(description)), graphs_(description_, graphs),
+      sensitivity_(description_, graphs)
 {
   if (description_.predictor)
-  {
-    predictor_ = &graphs.get(description_.predictor->graph);
-    for (const auto & output : description_.predictor->outputs)
-      predicted_shapes_.push_back(shapes.find(output));
-  }
-  if (!description_.sensitivity)
+    predictor_.emplace(*description_.predictor, description_.label, shapes, graphs);
+}
+
+void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call) const
+{
+  if (predictor_)
+    predictor_->run(state, call.rows, call.options);
+  if (tangents)
+    drop_predicted_tangents(*tangents);
+  Outcome outcome;
+  if (call.rows == 0)
+    outcome.newton.unknowns = initial_guess(state, 0, call.options);
+  else
+    outcome = solve_parts(whole_increment(state, tangents, call), tangents != nullptr, call);
+  const bool is_at_guess = call.rows > 0 && took_no_iterations(outcome.newton);
+  write_unknowns(outcome.newton.unknowns, is_at_guess, state, call);
+  if (!tangents)
     return;
-  if (const auto * fused = std::get_if<FusedSensitivity>(&*description_.sensitivity))
+  for (const auto & group : description_.unknown_groups)
+    for (const auto & slot : group.slots)
+      tangents->replace(slot.name, std::move(outcome.tangents[slot.name]));
+}
+
+/// Only substeps ask for a small last update: the substeps they spare are cheap to add there, while
+/// a single solve has no other way to go.
+NewtonSettings ImplicitSegment::settings(const Call & call) const
+{
+  auto settings = call.newton.value_or(description_.newton);
+  if (description_.max_substepping_level == 0)
+    settings.update_tolerance = std::numeric_limits<double>::infinity();
+  return settings;
+}
+
+Increment ImplicitSegment::whole_increment(const State & state, const Tangents * tangents,
+                                           const Call & call) const
+{
+  Increment whole{{}, {}, {}, call.rows};
+  const auto take = [&](const std::string & name)
+  { whole.values[name] = value_of(state, name, description_.label); };
+  for (const auto & given : description_.givens)
+    take(given.name);
+  for (const auto & group : description_.given_groups)
+    for (const auto & slot : group.slots)
+      take(slot.name);
+  if (predictor_)
+    for (const auto & input : predictor_->inputs())
+      take(input);
+  for (const auto & group : description_.unknown_groups)
+    for (const auto & slot : group.slots)
+      if (uses_guess_in(state, slot.name))
+        take(slot.name);
+  if (tangents)
+    whole.tangents = *tangents;
+  return whole;
+}
+
+// --- solving
+
+Outcome ImplicitSegment::solve_parts(const Increment & whole, bool has_tangents,
+                                     const Call & call) const
+{
+  const auto newton = settings(call);
+  const auto parts = parts_by_parameters(description_.parameters, call);
+  Outcome outcome;
+  if (parts.size() == 1)
   {
-    sensitivity_graphs_ = {&graphs.get(fused->graph)};
-    sensitivity_pairs_ = &fused->pairs;
+    auto increment = whole;
+    increment.parameters = parts.front().values;
+    outcome = integrate(increment, {}, 0, newton);
   }
   else
   {
-    const auto & split = std::get<OperatorSensitivity>(*description_.sensitivity);
-    sensitivity_graphs_ = {&graphs.get(split.jacobian), &graphs.get(split.jacobian_given),
-                           &graphs.get(split.solve)};
-    sensitivity_pairs_ = &split.pairs;
+    outcome.newton = untouched_rows(static_cast<std::size_t>(call.rows));
+    outcome.newton.unknowns = initial_guess(whole.values, call.rows, call.options);
+    outcome.substeps.assign(outcome.newton.rows(), 0);
+    for (const auto & part : parts)
+    {
+      auto increment = whole.restricted_to(row_index(part.rows, call.options.device()));
+      increment.parameters = part.values;
+      outcome.supersede(part.rows, integrate(increment, {}, 0, newton), false);
+    }
   }
+  if (call.records)
+  {
+    auto rows = outcome.newton;
+    rows.unknowns.clear();
+    call.records->push_back({description_.label, has_tangents, call.batch, newton, std::move(rows),
+                             outcome.substeps, outcome.attempts});
+  }
+  if (!outcome.newton.all_converged())
+  {
+    auto last_iterate = named_unknowns(outcome.newton.unknowns);
+    throw ConvergenceError(description_.label, std::move(outcome.newton), std::move(last_iterate),
+                           newton, description_.max_substepping_level);
+  }
+  return outcome;
 }
 
-void ImplicitSegment::run(State & state, const Call & call) const { solve(state, call); }
-
-ImplicitSegment::Solution ImplicitSegment::solve(State & state, const Call & call) const
+/// The rows that fail over the span are solved over its halves, one after the other; a row that
+/// fails in the first half is not tried in the second.
+Outcome ImplicitSegment::integrate(const Increment & increment, const Span & span,
+                                   std::int64_t level, const NewtonSettings & settings) const
 {
-  if (predictor_)
-    predict(state, call);
-  const auto guess = initial_guess(state, call);
-  if (call.rows == 0)
+  auto part = increment.over(span, description_.givens);
+  if (predictor_ && !span.is_whole())
+    predictor_->run(part.values, part.rows, part.values.begin()->second.data.options());
+  auto outcome = solve(std::move(part), settings);
+  const auto failed = outcome.rows_with(false);
+  outcome.attempts.push_back({span.begin, span.end, level, increment.rows,
+                              static_cast<std::int64_t>(failed.size()), outcome.newton.trace});
+  if (failed.empty() || level >= description_.max_substepping_level)
+    return outcome;
+
+  const auto device = outcome.newton.unknowns.front().device();
+  const auto rest = increment.restricted_to(row_index(failed, device));
+  auto halves = integrate(rest, span.first_half(), level + 1, settings);
+  const auto going_on = halves.rows_with(true);
+  if (!going_on.empty())
   {
-    write_unknowns(guess, false, state, call);
-    return {guess, nullptr};
+    const auto index = row_index(going_on, device);
+    auto second = rest.restricted_to(index);
+    second.continue_from(named_unknowns(select_rows(halves.newton.unknowns, index)),
+                         select_rows(halves.tangents, index), description_.givens);
+    halves.supersede(going_on, integrate(second, span.second_half(), level + 1, settings), false);
   }
-  auto system = std::make_unique<GraphSystem>(graphs_, pack_givens(state, call),
-                                              stored_parameters(call), call.rows);
-  const auto settings = call.newton.value_or(description_.newton);
-  auto result = solve_newton(*system, guess, settings);
-  if (!result.all_converged())
-  {
-    auto last_iterate = named_unknowns(result.unknowns);
-    throw ConvergenceError(description_.label, std::move(result), std::move(last_iterate),
-                           settings);
-  }
-  write_unknowns(result.unknowns, took_no_iterations(result), state, call);
-  return {std::move(result.unknowns), std::move(system)};
+  outcome.supersede(failed, halves, true);
+  return outcome;
 }
 
-void ImplicitSegment::predict(State & state, const Call & call) const
+/// One Newton solve, and the tangents of the rows that it solved.
+Outcome ImplicitSegment::solve(Increment part, const NewtonSettings & settings) const
 {
-  const auto & predictor = *description_.predictor;
-  Tensors arguments;
-  for (const auto & input : predictor.inputs)
-    arguments.push_back(value_of(state, input, description_.label).data);
-  const auto batch = batch_of(state, predictor.inputs);
-  const auto results =
-      run_on_rows(*predictor_, std::move(arguments), predictor.outputs.size(), call.rows);
-  for (std::size_t k = 0; k < predictor.outputs.size(); ++k)
+  const auto options = part.values.begin()->second.data.options();
+  const SolveArguments arguments{pack_givens(part.values, part.rows), part.parameters, part.rows};
+  const auto system = graphs_.system(arguments);
+  Outcome outcome;
+  outcome.newton = solve_newton(*system, initial_guess(part.values, part.rows, options), settings);
+  outcome.substeps.assign(outcome.newton.rows(), 1);
+  const auto solved = outcome.rows_with(true);
+  if (solved.empty() || !sensitivity_.is_reached_by(part.tangents))
+    return outcome;
+  if (outcome.newton.all_converged())
   {
-    const auto & name = predictor.outputs[k];
-    state[name] = value_from(results[k], predicted_shapes_[k], call.rows, batch, name, *predictor_);
+    outcome.tangents = sensitivity_.tangents_at(outcome.newton.unknowns, arguments, part.tangents);
+    return outcome;
   }
+  const auto index = row_index(solved, options.device());
+  outcome.adopt_tangents(index,
+                         sensitivity_.tangents_at(select_rows(outcome.newton.unknowns, index),
+                                                  arguments.restricted_to(index),
+                                                  part.tangents.restricted_to(index)));
+  return outcome;
 }
 
-bool ImplicitSegment::is_predicted(const std::string & variable) const
+// --- unknowns and givens by name
+
+bool ImplicitSegment::uses_guess_in(const State & state, const std::string & unknown) const
 {
-  if (!description_.predictor)
-    return false;
-  const auto & outputs = description_.predictor->outputs;
-  return std::find(outputs.begin(), outputs.end(), variable) != outputs.end();
+  const bool is_allowed = description_.initial_guess == InitialGuess::State ||
+                          (predictor_ && predictor_->predicts(unknown));
+  return is_allowed && state.count(unknown) > 0;
 }
 
 /// Predicted values first, then, where the artifact says so, what the caller or an earlier segment
-/// left.
-Groups ImplicitSegment::initial_guess(const State & state, const Call & call) const
+/// left; zero otherwise.
+Groups ImplicitSegment::initial_guess(const State & values, std::int64_t rows,
+                                      const at::TensorOptions & options) const
 {
   const auto guess_of = [&](const Slot & slot)
   {
-    const bool uses_state =
-        description_.initial_guess == InitialGuess::State || is_predicted(slot.name);
-    const auto found = state.find(slot.name);
-    if (uses_state && found != state.end())
-      return found->second.data;
+    if (uses_guess_in(values, slot.name))
+      return values.at(slot.name).data;
     const auto shape = concatenate(slot.sub_batch_shape, slot.base_shape);
-    return at::zeros(concatenate({call.rows}, shape), call.options);
+    return at::zeros(concatenate({rows}, shape), options);
   };
   Groups guess;
   for (const auto & group : description_.unknown_groups)
-    guess.push_back(pack(group, call.rows, guess_of));
+    guess.push_back(pack(group, rows, guess_of));
   return guess;
+}
+
+Groups ImplicitSegment::pack_givens(const State & values, std::int64_t rows) const
+{
+  Groups givens;
+  for (const auto & group : description_.given_groups)
+    givens.push_back(
+        pack(group, rows, [&](const Slot & slot) { return values.at(slot.name).data; }));
+  return givens;
 }
 
 Shape ImplicitSegment::guess_batch(const State & state, const std::string & unknown) const
 {
-  const bool uses_state =
-      description_.initial_guess == InitialGuess::State || is_predicted(unknown);
-  const auto found = state.find(unknown);
-  return uses_state && found != state.end() ? found->second.batch : Shape{};
-}
-
-Groups ImplicitSegment::pack_givens(const State & state, const Call & call) const
-{
-  Groups givens;
-  for (const auto & group : description_.given_groups)
-    givens.push_back(pack(group, call.rows, [&](const Slot & slot)
-                          { return value_of(state, slot.name, description_.label).data; }));
-  return givens;
-}
-
-/// The graphs of a solve were traced with one parameter value for all rows.
-Tensors ImplicitSegment::stored_parameters(const Call & call) const
-{
-  Tensors tensors;
-  for (const auto & name : description_.parameters)
-  {
-    const auto & parameter = call.parameters.at(name);
-    if (element_count(parameter.batch) != 1)
-      throw UnsupportedFeatureError(
-          "segment '" + description_.label + "': parameter '" + name + "' has the batch " +
-          to_string(parameter.batch) +
-          ", but the graphs of this implicit segment take one value for all rows, and per-row "
-          "parameters of implicit segments are not supported yet. Set a single value.");
-    const Shape shape = parameter.data.sizes().vec();
-    const Shape base(shape.begin() + static_cast<std::ptrdiff_t>(parameter.batch.size()),
-                     shape.end());
-    tensors.push_back(parameter.data.reshape(base).contiguous());
-  }
-  return tensors;
+  return uses_guess_in(state, unknown) ? state.at(unknown).batch : Shape{};
 }
 
 /// As the host's native models do, a solve that accepts its guess keeps the batch of the guess.
-void ImplicitSegment::write_unknowns(const Groups & solved, bool at_guess, State & state,
+void ImplicitSegment::write_unknowns(const Groups & solved, bool is_at_guess, State & state,
                                      const Call & call) const
 {
   Shape solved_batch;
+  const auto widen = [&](const Shape & batch)
+  { solved_batch = broadcast(solved_batch, batch).value(); };
   for (const auto & group : description_.given_groups)
     for (const auto & slot : group.slots)
-      solved_batch =
-          broadcast(solved_batch, value_of(state, slot.name, description_.label).batch).value();
+      widen(value_of(state, slot.name, description_.label).batch);
   for (const auto & name : description_.parameters)
-    solved_batch = broadcast(solved_batch, call.parameters.at(name).batch).value();
+    widen(call.parameters.at(name).batch);
   for (const auto & group : description_.unknown_groups)
     for (const auto & slot : group.slots)
-      solved_batch = broadcast(solved_batch, guess_batch(state, slot.name)).value();
+      widen(guess_batch(state, slot.name));
 
   for (auto & [name, data] : named_unknowns(solved))
   {
-    const auto batch = at_guess ? guess_batch(state, name) : solved_batch;
+    const auto batch = is_at_guess ? guess_batch(state, name) : solved_batch;
     state[name] = {data.contiguous(), batch};
   }
 }
 
-std::vector<std::pair<std::string, at::Tensor>>
-ImplicitSegment::named_unknowns(const Groups & unknowns) const
+ImplicitSegment::NamedData ImplicitSegment::named_unknowns(const Groups & unknowns) const
 {
-  std::vector<std::pair<std::string, at::Tensor>> named;
+  NamedData named;
   for (std::size_t k = 0; k < unknowns.size(); ++k)
   {
     const auto & group = description_.unknown_groups[k];
@@ -209,64 +262,23 @@ ImplicitSegment::named_unknowns(const Groups & unknowns) const
   return named;
 }
 
-/// One block (rows, |unknown|, |given|) per pair, at the solution.
-Tensors ImplicitSegment::sensitivity_blocks(const Solution & solution) const
-{
-  const auto arguments = solution.system->arguments(solution.unknowns);
-  const auto count = sensitivity_pairs_->size();
-  if (sensitivity_graphs_.size() == 1)
-    return sensitivity_graphs_[0]->run(arguments, count);
-  auto blocks = GraphSystem::operator_blocks(*sensitivity_graphs_[0], arguments, graphs_.groups);
-  blocks.resize(graphs_.groups * graphs_.groups);
-  const auto given_blocks =
-      sensitivity_graphs_[1]->run(arguments, graphs_.groups * description_.given_groups.size());
-  for (const auto & block : given_blocks)
-    blocks.push_back(block.contiguous());
-  return sensitivity_graphs_[2]->run(blocks, count);
-}
-
 /// A prediction is a guess, of which the solution is independent. One that also is a given would
 /// need the derivative of the predictor, which no artifact carries.
 void ImplicitSegment::drop_predicted_tangents(Tangents & tangents) const
 {
-  if (!description_.predictor)
+  if (!predictor_)
     return;
-  const auto & inputs = description_.predictor->inputs;
-  const bool reached = std::any_of(inputs.begin(), inputs.end(),
-                                   [&](const auto & input) { return tangents.has(input); });
-  for (const auto & output : description_.predictor->outputs)
+  const auto & inputs = predictor_->inputs();
+  const bool is_reached = std::any_of(inputs.begin(), inputs.end(),
+                                      [&](const auto & input) { return tangents.has(input); });
+  for (const auto & output : predictor_->outputs())
   {
-    const auto is_of_output = [&](const InputPair & pair) { return pair.input == output; };
-    if (reached && sensitivity_pairs_ &&
-        std::any_of(sensitivity_pairs_->begin(), sensitivity_pairs_->end(), is_of_output))
+    if (is_reached && sensitivity_.differentiates(output))
       throw UnsupportedFeatureError("segment '" + description_.label + "': '" + output +
                                     "' is computed by the predictor and held fixed by the solve; "
                                     "derivatives through it are not supported");
     tangents.replace(output, {});
   }
-}
-
-void ImplicitSegment::run(State & state, Tangents & tangents, const Call & call) const
-{
-  const auto solution = solve(state, call);
-  drop_predicted_tangents(tangents);
-  std::unordered_map<std::string, SeedTangents> computed;
-  const auto is_reached = [&](const InputPair & pair) { return tangents.has(pair.input); };
-  if (solution.system && sensitivity_pairs_ &&
-      std::any_of(sensitivity_pairs_->begin(), sensitivity_pairs_->end(), is_reached))
-  {
-    const auto blocks = sensitivity_blocks(solution);
-    for (std::size_t k = 0; k < blocks.size(); ++k)
-    {
-      const auto & pair = (*sensitivity_pairs_)[k];
-      const auto matrix = blocks[k].reshape(
-          {-1, element_count(pair.output_base_shape), element_count(pair.input_base_shape)});
-      accumulate(computed[pair.output], matrix, tangents.of(pair.input));
-    }
-  }
-  for (const auto & group : description_.unknown_groups)
-    for (const auto & slot : group.slots)
-      tangents.replace(slot.name, std::move(computed[slot.name]));
 }
 
 } // namespace neml2_aoti_plugin

@@ -1,13 +1,16 @@
-// Unknowns from r(u, g, p) = 0: initial guess, Newton, and tangents by the implicit function
-// theorem,
-//   du/dg = -A^-1 B,  A = dr/du,  B = dr/dg, both at the solution.
+// Unknowns from r(u, g, p) = 0: initial guess, Newton, and where that fails for some rows the same
+// again in substeps of their increments. Tangents are consistent with the substeps taken.
 #pragma once
 
 #include "description/segment.h"
 #include "graphs/graph_store.h"
 #include "layout/shape_table.h"
 #include "segments/graph_system.h"
+#include "segments/increment.h"
+#include "segments/outcome.h"
+#include "segments/predictor.h"
 #include "segments/segment.h"
+#include "segments/sensitivity.h"
 
 namespace neml2_aoti_plugin
 {
@@ -19,35 +22,34 @@ public:
                   GraphStore & graphs);
 
   /// Throws ConvergenceError after all rows have been tried, if one of them failed.
-  void run(State & state, const Call & call) const override;
-  void run(State & state, Tangents & tangents, const Call & call) const override;
+  void run(State & state, Tangents * tangents, const Call & call) const override;
 
 private:
-  struct Solution
-  {
-    Groups unknowns;
-    std::unique_ptr<GraphSystem> system; // null for an empty batch
-  };
+  using NamedData = std::vector<std::pair<std::string, at::Tensor>>;
 
-  Solution solve(State & state, const Call & call) const;
-  void predict(State & state, const Call & call) const;
-  Groups initial_guess(const State & state, const Call & call) const;
+  NewtonSettings settings(const Call & call) const;
+  Increment whole_increment(const State & state, const Tangents * tangents,
+                            const Call & call) const;
+
+  Outcome solve_parts(const Increment & whole, bool has_tangents, const Call & call) const;
+  Outcome integrate(const Increment & increment, const Span & span, std::int64_t level,
+                    const NewtonSettings & settings) const;
+  Outcome solve(Increment part, const NewtonSettings & settings) const;
+
+  bool uses_guess_in(const State & state, const std::string & unknown) const;
+  Groups initial_guess(const State & values, std::int64_t rows,
+                       const at::TensorOptions & options) const;
+  Groups pack_givens(const State & values, std::int64_t rows) const;
   Shape guess_batch(const State & state, const std::string & unknown) const;
-  Groups pack_givens(const State & state, const Call & call) const;
-  Tensors stored_parameters(const Call & call) const;
-  void write_unknowns(const Groups & solved, bool at_guess, State & state, const Call & call) const;
-  Tensors sensitivity_blocks(const Solution & solution) const;
+  void write_unknowns(const Groups & solved, bool is_at_guess, State & state,
+                      const Call & call) const;
+  NamedData named_unknowns(const Groups & unknowns) const;
   void drop_predicted_tangents(Tangents & tangents) const;
-
-  bool is_predicted(const std::string & variable) const;
-  std::vector<std::pair<std::string, at::Tensor>> named_unknowns(const Groups & unknowns) const;
 
   ImplicitSegmentDescription description_;
   SolveGraphs graphs_;
-  Graph * predictor_ = nullptr;
-  std::vector<std::optional<KnownShape>> predicted_shapes_;
-  std::vector<Graph *> sensitivity_graphs_;
-  const std::vector<InputPair> * sensitivity_pairs_ = nullptr;
+  Sensitivity sensitivity_;
+  std::optional<Predictor> predictor_;
 };
 
 } // namespace neml2_aoti_plugin

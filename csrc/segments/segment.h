@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "description/solver_settings.h"
+#include "segments/solve_record.h"
 #include "segments/state.h"
 #include "segments/tangents.h"
 
@@ -17,7 +19,8 @@ struct Call
   Shape batch;
   at::TensorOptions options; // float64 on the device of the model
   ParameterValues parameters;
-  std::optional<NewtonSettings> newton; // replaces the settings of every implicit segment
+  std::optional<NewtonSettings> newton;         // replaces the settings of every implicit segment
+  std::vector<SolveRecord> * records = nullptr; // where each solve is written down, if anywhere
 };
 
 class Segment
@@ -25,10 +28,8 @@ class Segment
 public:
   virtual ~Segment() = default;
 
-  virtual void run(State & state, const Call & call) const = 0;
-
-  /// Values and tangents in one pass. The tangents of the outputs replace those of the same names.
-  virtual void run(State & state, Tangents & tangents, const Call & call) const = 0;
+  /// Writes the values of the outputs and, where `tangents` is not null, replaces their tangents.
+  virtual void run(State & state, Tangents * tangents, const Call & call) const = 0;
 };
 
 } // namespace neml2_aoti_plugin

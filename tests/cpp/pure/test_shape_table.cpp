@@ -7,7 +7,7 @@ namespace {
 const InputPair stress_by_strain{"stress", "strain", {6}, {6}, {4}, false};
 
 ForwardSegmentDescription forward_with(std::optional<InputDerivativeGraph> derivatives) {
-  return {"elastic", "value.pt2", {"strain"}, {"stress"}, {}, std::move(derivatives)};
+  return {"elastic", "value.pt2", {"strain"}, {"stress"}, {}, std::move(derivatives), {}, {}};
 }
 
 /// Master input x, forward segment strain -> stress, master output y.

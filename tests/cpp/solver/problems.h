@@ -7,7 +7,7 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
 
-#include "numerics/nonlinear_system.h"
+#include "numerics/newton.h"
 #include "solver/tensors.h"
 
 namespace neml2_aoti_plugin {
@@ -54,12 +54,12 @@ class EntrywiseSystem : public NonlinearSystem {
   }
 
   /// Rows with a zero on the diagonal of A fail.
-  NewtonUpdate update(const Groups& u) const override {
+  NewtonUpdate update(const Groups& u) override {
     log_.updates.push_back(numbers_);
     const auto slope = equations_.slope(u.at(0), givens_);
     const auto is_singular = slope.eq(0.0).any(1, true);
     const auto du = equations_.b(u.at(0), givens_) / slope;
-    NewtonUpdate update{{at::where(is_singular, at::zeros_like(du), du)}, {}, {}};
+    NewtonUpdate update{{at::where(is_singular, at::zeros_like(du), du)}, {}, {}, {}};
     update.failed_rows = numbers_in(is_singular.flatten().nonzero().flatten().contiguous());
     if (!update.failed_rows.empty())
       update.failure = "zero on the diagonal";
@@ -120,8 +120,8 @@ class LinearSystem : public NonlinearSystem {
 
   std::int64_t rows() const override { return c_.size(0); }
   Groups residual(const Groups& u) const override { return {c_ - at::matmul(u.at(0), matrix_)}; }
-  NewtonUpdate update(const Groups& u) const override {
-    return {{at::matmul(residual(u).at(0), inverse_)}, {}, {}};
+  NewtonUpdate update(const Groups& u) override {
+    return {{at::matmul(residual(u).at(0), inverse_)}, {}, {}, {}};
   }
   std::unique_ptr<NonlinearSystem> restricted_to(const at::Tensor& rows) const override {
     return std::make_unique<LinearSystem>(c_.index_select(0, rows));
@@ -132,5 +132,10 @@ class LinearSystem : public NonlinearSystem {
   at::Tensor inverse_ = tensor_of({5, -2, 1, -2, 4, -2, 1, -2, 5}, {3, 3}) / 8.0;
   at::Tensor c_;
 };
+
+/// For systems that live for one solve.
+inline NewtonResult solve_newton(NonlinearSystem&& system, const Groups& guess, const NewtonSettings& settings) {
+  return solve_newton(system, guess, settings);
+}
 
 }  // namespace neml2_aoti_plugin

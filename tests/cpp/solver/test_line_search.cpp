@@ -14,10 +14,14 @@ NewtonSettings with_trials(std::int64_t count, LineSearch kind = LineSearch::Bac
 }
 
 /// One step from u.
-Iterate step(const EntrywiseSystem& system, const std::vector<double>& u, const NewtonSettings& settings) {
+Iterate step(EntrywiseSystem& system, const std::vector<double>& u, const NewtonSettings& settings) {
   Iterate current{{column(u)}, {}};
   current.b = system.residual(current.u);
   return take_step(system, current, system.update(current.u).du, settings);
+}
+
+Iterate step(EntrywiseSystem&& system, const std::vector<double>& u, const NewtonSettings& settings) {
+  return step(system, u, settings);
 }
 
 const check::Tests tests{
@@ -32,7 +36,7 @@ const check::Tests tests{
 }},
 {"line_search_takes_the_full_step_where_it_decreases_enough", [] {
   Log log;
-  const auto system = cubic(column({8}), log);
+  auto system = cubic(column({8}), log);
   same(step(system, {2.5}, with_trials(10)).u.at(0), step(system, {2.5}, with_trials(1)).u.at(0));
   check::that(log.restrictions.empty());
 }},
@@ -61,7 +65,7 @@ const check::Tests tests{
 {"line_search_chooses_alpha_per_row", [] {
   Log log;
   // From 2 the full step overshoots to -3.54 and alpha = 1/2 is accepted; from 0.5 the full step is.
-  const auto system = arctangent(column({0, 0}), log);
+  auto system = arctangent(column({0, 0}), log);
   const auto full = step(system, {2, 0.5}, with_trials(1));
   const auto searched = step(system, {2, 0.5}, with_trials(10));
   check::equal(number(searched.u.at(0), 1), number(full.u.at(0), 1));
@@ -83,7 +87,7 @@ const check::Tests tests{
 }},
 {"line_search_returns_the_residual_at_its_iterate", [] {
   Log log;
-  const auto system = arctangent(column({0.1, 0.2, 0.3}), log);
+  auto system = arctangent(column({0.1, 0.2, 0.3}), log);
   const auto next = step(system, {0.5, 2, 10}, with_trials(10));
   same(next.b.at(0), system.residual(next.u).at(0));
 }},
@@ -105,7 +109,7 @@ const check::Tests tests{
 }},
 {"line_search_leaves_the_current_iterate_alone", [] {
   Log log;
-  const auto system = uphill(column({0}), log);
+  auto system = uphill(column({0}), log);
   Iterate current{{column({1})}, {column({-1})}};
   take_step(system, current, {column({1})}, with_trials(4));
   same(current.u.at(0), column({1}));

@@ -2,7 +2,7 @@
 
 #include "check.h"
 #include "graphs/graph_run_error.h"
-#include "segments/graph_system.h"
+#include "segments/direct_system.h"
 #include "solver/problems.h"
 #include "solver/scripted_graphs.h"
 
@@ -24,33 +24,36 @@ Tensors step(const Tensors& arguments) {
 struct Fixture {
   Graph residual_graph{"residual.pt2", -1};
   Graph step_graph{"step.pt2", -1};
-  SolveGraphs graphs{&residual_graph, SolveGraphs::Fused{&step_graph}, 1};
 
   Fixture() { give_scripts({{"residual.pt2", residual}, {"step.pt2", step}}); }
 
-  GraphSystem system(const std::vector<double>& givens) const {
-    return {graphs, {column(givens)}, {tensor_of({2}, {})}, static_cast<std::int64_t>(givens.size())};
+  static SolveArguments arguments(const std::vector<double>& givens) {
+    return {{column(givens)}, {tensor_of({2}, {})}, static_cast<std::int64_t>(givens.size())};
+  }
+
+  FusedSystem system(const std::vector<double>& givens) {
+    return {residual_graph, step_graph, arguments(givens)};
   }
 };
 
 const check::Tests tests{
-{"graph_system_passes_unknowns_givens_and_parameters_in_that_order", [] {
-  const Fixture fixture;
+{"direct_system_passes_unknowns_givens_and_parameters_in_that_order", [] {
+  Fixture fixture;
   same(fixture.system({4, 6}).residual({column({1, 1})}).at(0), column({2, 4}));
 }},
-{"graph_system_makes_unknowns_contiguous", [] {
-  const Fixture fixture;
+{"direct_system_makes_unknowns_contiguous", [] {
+  Fixture fixture;
   const auto strided = counting({2, 2}).narrow(1, 1, 1);
   same(fixture.system({4, 6}).residual({strided}).at(0), column({2, 0}));
 }},
-{"graph_system_takes_the_update_of_a_fused_graph", [] {
-  const Fixture fixture;
+{"direct_system_takes_the_update_of_a_fused_graph", [] {
+  Fixture fixture;
   const auto update = fixture.system({4, 6}).update({column({1, 1})});
   check::equal(update.du.size(), std::size_t{1});
   same(update.du[0], column({1, 2}));
   check::that(update.failed_rows.empty() && update.failure.empty());
 }},
-{"graph_system_takes_the_update_of_an_operator_and_a_solve_graph", [] {
+{"direct_system_takes_the_update_of_an_operator_and_a_solve_graph", [] {
   Fixture fixture;
   Graph jacobian("jacobian.pt2", -1);
   Graph solve("solve.pt2", -1);
@@ -58,42 +61,42 @@ const check::Tests tests{
     return Tensors{arguments.at(2).expand({2, 1}), residual(arguments).at(0)};  // A is a view: not contiguous
   };
   scripts()["solve.pt2"] = [](const Tensors& blocks) { return Tensors{blocks.at(1) / blocks.at(0)}; };
-  fixture.graphs.direction = SolveGraphs::Operator{&jacobian, &solve};
-  same(fixture.system({4, 6}).update({column({1, 1})}).du.at(0), column({1, 2}));
+  OperatorSystem system(fixture.residual_graph, jacobian, solve, Fixture::arguments({4, 6}));
+  same(system.update({column({1, 1})}).du.at(0), column({1, 2}));
 }},
-{"graph_system_finds_the_singular_rows_and_updates_the_others", [] {
-  const Fixture fixture;
+{"direct_system_finds_the_singular_rows_and_updates_the_others", [] {
+  Fixture fixture;
   const auto update = fixture.system({4, 6, 8, 10, 12}).update({column({1, 0, 1, 1, 0})});
   check::equal(update.failed_rows, {1, 4});
   same(update.du.at(0), column({1, 0, 3, 4, 0}));
   check::equal(update.failure, "step.pt2: singular");
 }},
-{"graph_system_of_one_singular_row_has_a_zero_update", [] {
-  const Fixture fixture;
+{"direct_system_of_one_singular_row_has_a_zero_update", [] {
+  Fixture fixture;
   const auto update = fixture.system({4}).update({column({0})});
   check::equal(update.failed_rows, {0});
   same(update.du.at(0), column({0}));
 }},
-{"graph_system_of_singular_rows_only_fails_them_all", [] {
-  const Fixture fixture;
+{"direct_system_of_singular_rows_only_fails_them_all", [] {
+  Fixture fixture;
   check::equal(fixture.system({4, 6, 8}).update({column({0, 0, 0})}).failed_rows, {0, 1, 2});
 }},
-{"graph_system_searches_for_singular_rows_by_bisection", [] {
-  const Fixture fixture;
+{"direct_system_searches_for_singular_rows_by_bisection", [] {
+  Fixture fixture;
   std::vector<double> u(64, 1.0);
   u[37] = 0.0;
   const auto update = fixture.system(std::vector<double>(64, 4.0)).update({column(u)});
   check::equal(update.failed_rows, {37});
   check::equal(runs()["step.pt2"], 1 + 2 * 6);
 }},
-{"graph_system_restricted_keeps_the_givens_of_its_rows", [] {
-  const Fixture fixture;
+{"direct_system_restricted_keeps_the_givens_of_its_rows", [] {
+  Fixture fixture;
   const auto restricted = fixture.system({4, 6, 8}).restricted_to(index_of({2, 0}));
   check::equal(restricted->rows(), 2);
   same(restricted->residual({column({0, 0})}).at(0), column({8, 4}));
 }},
-{"graph_system_lets_other_errors_pass", [] {
-  const Fixture fixture;
+{"direct_system_lets_other_errors_pass", [] {
+  Fixture fixture;
   scripts()["step.pt2"] = [](const Tensors&) -> Tensors { throw ArtifactError("step.pt2: damaged"); };
   check::throws<ArtifactError>([&] { fixture.system({4, 6}).update({column({1, 1})}); }, "step.pt2: damaged");
 }},

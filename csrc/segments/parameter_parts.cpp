@@ -1,0 +1,82 @@
+#include "segments/parameter_parts.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <numeric>
+
+#include "layout/shapes.h"
+
+namespace neml2_aoti_plugin
+{
+
+namespace
+{
+
+Shape base_of(const ParameterValue & parameter)
+{
+  const Shape shape = parameter.data.sizes().vec();
+  return {shape.begin() + static_cast<std::ptrdiff_t>(parameter.batch.size()), shape.end()};
+}
+
+/// Appends the bytes of the value in each row to the row's key: values are the same if their bits
+/// are.
+void append_keys(const at::Tensor & per_row, std::vector<std::string> & keys)
+{
+  const auto host = per_row.reshape({per_row.size(0), -1}).to(at::kCPU).contiguous();
+  const auto width = static_cast<std::size_t>(host.size(1)) * host.element_size();
+  const auto * bytes = static_cast<const char *>(host.const_data_ptr());
+  for (std::size_t row = 0; row < keys.size(); ++row)
+    keys[row].append(bytes + row * width, width);
+}
+
+} // namespace
+
+at::Tensor parameter_per_row(const ParameterValue & parameter, const Call & call)
+{
+  const auto base = base_of(parameter);
+  return parameter.data.expand(concatenate(call.batch, base))
+      .reshape(concatenate({call.rows}, base))
+      .contiguous();
+}
+
+std::vector<ParameterPart> parts_by_parameters(const std::vector<std::string> & parameters,
+                                               const Call & call)
+{
+  std::vector<at::Tensor> varying;
+  for (const auto & name : parameters)
+    if (const auto & value = call.parameters.at(name); element_count(value.batch) != 1)
+      varying.push_back(parameter_per_row(value, call));
+  std::map<std::string, RowList> rows_of;
+  if (varying.empty())
+  {
+    auto & all = rows_of[""];
+    all.resize(static_cast<std::size_t>(call.rows));
+    std::iota(all.begin(), all.end(), 0);
+  }
+  else
+  {
+    std::vector<std::string> keys(static_cast<std::size_t>(call.rows));
+    for (const auto & per_row : varying)
+      append_keys(per_row, keys);
+    for (std::size_t row = 0; row < keys.size(); ++row)
+      rows_of[keys[row]].push_back(static_cast<std::int64_t>(row));
+  }
+
+  std::vector<ParameterPart> parts;
+  for (auto & [key, rows] : rows_of)
+  {
+    ParameterPart part{std::move(rows), {}};
+    for (const auto & name : parameters)
+    {
+      const auto & value = call.parameters.at(name);
+      const bool varies = element_count(value.batch) != 1;
+      part.values.push_back(varies ? parameter_per_row(value, call).select(0, part.rows.front())
+                                   : value.data.reshape(base_of(value)).contiguous());
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+} // namespace neml2_aoti_plugin

@@ -1,0 +1,205 @@
+#include "segments/sensitivity.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linalg_solve_ex.h>
+
+#include <algorithm>
+
+#include "errors.h"
+#include "layout/shapes.h"
+
+namespace neml2_aoti_plugin
+{
+
+namespace
+{
+
+/// Blocks of dense groups, row-major, as one matrix per row of the batch.
+at::Tensor assembled(const Tensors & blocks, std::size_t block_rows, std::size_t block_columns)
+{
+  std::vector<at::Tensor> bands;
+  for (std::size_t i = 0; i < block_rows; ++i)
+  {
+    const at::TensorList band(blocks.data() + i * block_columns, block_columns);
+    bands.push_back(at::cat(band, -1));
+  }
+  return at::cat(bands, -2);
+}
+
+/// -A^-1 B, (rows, n, m).
+at::Tensor minus_solved(const at::Tensor & a, const at::Tensor & b, const std::string & label)
+{
+  const auto [solution, info] = at::linalg_solve_ex(a, b);
+  const auto singular = info.ne(0).nonzero().flatten();
+  if (singular.numel() > 0)
+    throw Error("segment '" + label + "': the system is singular at the solution of " +
+                std::to_string(singular.numel()) + " of " + std::to_string(a.size(0)) +
+                " rows (the first is " + std::to_string(singular[0].item<std::int64_t>()) +
+                "), where the derivative does not exist. Leave these rows out.");
+  return -solution;
+}
+
+template <typename Pair>
+Tensors cut_blocks(const at::Tensor & matrix, const std::vector<Pair> & pairs,
+                   const std::function<const Shape &(const Pair &)> & column_shape)
+{
+  Tensors blocks;
+  for (const auto & pair : pairs)
+    blocks.push_back(matrix.narrow(1, pair.row_offset, element_count(pair.output_base_shape))
+                         .narrow(2, pair.column_offset, element_count(column_shape(pair))));
+  return blocks;
+}
+
+bool all_dense(const std::vector<Group> & groups)
+{
+  return std::all_of(groups.begin(), groups.end(),
+                     [](const Group & group) { return group.structure == Structure::Dense; });
+}
+
+} // namespace
+
+Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphStore & graphs)
+    : label_(description.label), unknown_groups_(description.unknown_groups.size()),
+      given_groups_(description.given_groups.size()),
+      is_dense_(all_dense(description.unknown_groups) && all_dense(description.given_groups))
+{
+  const auto optional_graph = [&](const std::optional<std::string> & path)
+  { return path ? &graphs.get(*path) : nullptr; };
+  if (description.sensitivity)
+  {
+    if (const auto * fused = std::get_if<FusedSensitivity>(&*description.sensitivity))
+    {
+      given_pairs_ = fused->pairs;
+      given_graphs_ = {{}, &graphs.get(fused->graph)};
+    }
+    else
+    {
+      const auto & split = std::get<OperatorSensitivity>(*description.sensitivity);
+      given_pairs_ = split.pairs;
+      given_graphs_ = {{&graphs.get(split.jacobian), &graphs.get(split.jacobian_given)},
+                       optional_graph(split.solve)};
+    }
+  }
+  if (description.parameter_sensitivity)
+  {
+    if (const auto * fused =
+            std::get_if<FusedParameterSensitivity>(&*description.parameter_sensitivity))
+    {
+      parameter_pairs_ = fused->pairs;
+      parameter_graphs_ = {{}, &graphs.get(fused->graph)};
+    }
+    else
+    {
+      const auto & split =
+          std::get<OperatorParameterSensitivity>(*description.parameter_sensitivity);
+      parameter_pairs_ = split.pairs;
+      parameter_graphs_ = {{&graphs.get(split.residual_jacobians)}, optional_graph(split.solve)};
+    }
+  }
+}
+
+bool Sensitivity::differentiates(const std::string & given) const
+{
+  return std::any_of(given_pairs_.begin(), given_pairs_.end(),
+                     [&](const InputPair & pair) { return pair.input == given; });
+}
+
+bool Sensitivity::is_reached_through_givens(const Tangents & tangents) const
+{
+  return std::any_of(given_pairs_.begin(), given_pairs_.end(),
+                     [&](const InputPair & pair) { return tangents.has(pair.input); });
+}
+
+bool Sensitivity::is_reached_through_parameters(const Tangents & tangents) const
+{
+  return std::any_of(parameter_pairs_.begin(), parameter_pairs_.end(),
+                     [&](const ParameterPair & pair)
+                     { return tangents.seeds_parameter(pair.parameter); });
+}
+
+bool Sensitivity::is_reached_by(const Tangents & tangents) const
+{
+  return is_reached_through_givens(tangents) || is_reached_through_parameters(tangents);
+}
+
+ComputedTangents Sensitivity::tangents_at(const Groups & u, const SolveArguments & arguments,
+                                          const Tangents & tangents) const
+{
+  ComputedTangents computed;
+  const auto matrix = [](const at::Tensor & block, const Shape & out, const Shape & in)
+  { return block.reshape({-1, element_count(out), element_count(in)}); };
+  if (is_reached_through_givens(tangents))
+  {
+    const auto blocks = given_blocks(u, arguments);
+    for (std::size_t k = 0; k < blocks.size(); ++k)
+    {
+      const auto & pair = given_pairs_[k];
+      accumulate(computed[pair.output],
+                 matrix(blocks[k], pair.output_base_shape, pair.input_base_shape),
+                 tangents.of(pair.input));
+    }
+  }
+  if (is_reached_through_parameters(tangents))
+  {
+    const auto blocks = parameter_blocks(u, arguments);
+    for (std::size_t k = 0; k < blocks.size(); ++k)
+    {
+      const auto & pair = parameter_pairs_[k];
+      if (tangents.seeds_parameter(pair.parameter))
+        accumulate(computed[pair.output], pair.parameter,
+                   matrix(blocks[k], pair.output_base_shape, pair.parameter_base_shape));
+    }
+  }
+  return computed;
+}
+
+/// One block per pair, each (rows, |unknown|, |given|).
+Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & arguments) const
+{
+  const auto count = given_pairs_.size();
+  const auto tensors = arguments.with(u);
+  if (given_graphs_.operators.empty())
+    return given_graphs_.solve->run(tensors, count);
+  auto a = operator_blocks(*given_graphs_.operators[0], tensors, unknown_groups_);
+  a.resize(unknown_groups_ * unknown_groups_);
+  const auto b =
+      contiguous(given_graphs_.operators[1]->run(tensors, unknown_groups_ * given_groups_));
+  if (given_graphs_.solve)
+  {
+    a.insert(a.end(), b.begin(), b.end());
+    return given_graphs_.solve->run(a, count);
+  }
+  if (!is_dense_)
+    throw UnsupportedFeatureError(
+        "segment '" + label_ +
+        "': derivatives by an iterative solver need dense groups, and this segment has a block "
+        "group. Recompile the model with a direct sensitivity solver.");
+  const auto matrix = minus_solved(assembled(a, unknown_groups_, unknown_groups_),
+                                   assembled(b, unknown_groups_, given_groups_), label_);
+  return cut_blocks<InputPair>(matrix, given_pairs_, [](const InputPair & pair) -> const Shape &
+                               { return pair.input_base_shape; });
+}
+
+/// One block per pair, each (rows, *unknown, *parameter). These graphs take a value per row.
+Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & arguments) const
+{
+  auto per_row = arguments;
+  for (auto & parameter : per_row.parameters)
+    parameter = parameter.unsqueeze(0)
+                    .expand(concatenate({per_row.rows}, parameter.sizes().vec()))
+                    .contiguous();
+  const auto count = parameter_pairs_.size();
+  const auto tensors = per_row.with(u);
+  if (parameter_graphs_.operators.empty())
+    return parameter_graphs_.solve->run(tensors, count);
+  const auto jacobians = contiguous(parameter_graphs_.operators[0]->run(tensors, 2));
+  if (parameter_graphs_.solve)
+    return parameter_graphs_.solve->run(jacobians, count);
+  const auto matrix = minus_solved(jacobians[0], jacobians[1], label_);
+  return cut_blocks<ParameterPair>(matrix, parameter_pairs_,
+                                   [](const ParameterPair & pair) -> const Shape &
+                                   { return pair.parameter_base_shape; });
+}
+
+} // namespace neml2_aoti_plugin

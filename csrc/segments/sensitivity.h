@@ -1,0 +1,56 @@
+// Derivatives of the unknowns of an implicit segment at a solution, by the implicit function
+// theorem:
+//   du/dg = -A^-1 B,  du/dp = -A^-1 P,  A = dr/du,  B = dr/dg,  P = dr/dp.
+#pragma once
+
+#include <optional>
+
+#include "description/segment.h"
+#include "graphs/graph_store.h"
+#include "segments/graph_system.h"
+#include "segments/tangents.h"
+
+namespace neml2_aoti_plugin
+{
+
+class Sensitivity
+{
+public:
+  Sensitivity(const ImplicitSegmentDescription & description, GraphStore & graphs);
+
+  /// Whether any unknown moves with what the tangents seed.
+  bool is_reached_by(const Tangents & tangents) const;
+
+  /// Tangents of the unknowns at the solution `u`, given those of the givens.
+  ComputedTangents tangents_at(const Groups & u, const SolveArguments & arguments,
+                               const Tangents & tangents) const;
+
+  /// Whether a derivative with respect to this given is carried.
+  bool differentiates(const std::string & given) const;
+
+private:
+  bool is_reached_through_givens(const Tangents & tangents) const;
+  bool is_reached_through_parameters(const Tangents & tangents) const;
+  Tensors given_blocks(const Groups & u, const SolveArguments & arguments) const;
+  Tensors parameter_blocks(const Groups & u, const SolveArguments & arguments) const;
+
+  /// The graphs of one kind of derivative. With `operators` A and the derivative of r come from
+  /// them, and `solve` may be null: then blocks are cut out of -A^-1 dr by their offsets. Without,
+  /// `solve` takes u, g, p and does it all.
+  struct Graphs
+  {
+    std::vector<Graph *> operators;
+    Graph * solve = nullptr;
+  };
+
+  std::string label_;
+  std::size_t unknown_groups_;
+  std::size_t given_groups_;
+  bool is_dense_; // all groups are
+  std::vector<InputPair> given_pairs_;
+  std::vector<ParameterPair> parameter_pairs_;
+  Graphs given_graphs_;
+  Graphs parameter_graphs_;
+};
+
+} // namespace neml2_aoti_plugin
