@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, TypeAlias, overload
 
 import torch
 from neml2.schema import HitSchema, dependency, option
@@ -22,6 +22,9 @@ from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureEr
 from neml2_aoti_plugin.model import Model
 from neml2_aoti_plugin.stub import SolverConfig, read_stub
 from neml2_aoti_plugin.typed import TypedBoundary, WrapperClass
+
+Tensors: TypeAlias = Mapping[str, torch.Tensor]
+"""Plain tensors by name."""
 
 
 class AOTIModel(torch.nn.Module):
@@ -150,16 +153,28 @@ class AOTIModel(torch.nn.Module):
         return dict(zip(self.output_spec, outputs, strict=True))
 
     def jvp(
-        self, inputs: Mapping[str, torch.Tensor], tangents: Mapping[str, torch.Tensor]
+        self, inputs: Tensors, tangents: Tensors, param_overrides: Tensors | None = None
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """:meth:`neml2_aoti_plugin.model.Model.jvp`: plain tensors by name."""
-        return self._inner.jvp(inputs, tangents)
+        return self._inner.jvp(inputs, tangents, param_overrides)
 
     def jacobian(
-        self, inputs: Mapping[str, torch.Tensor]
+        self, inputs: Tensors, param_overrides: Tensors | None = None
     ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
         """:meth:`neml2_aoti_plugin.model.Model.jacobian`: plain tensors by name."""
-        return self._inner.jacobian(inputs)
+        return self._inner.jacobian(inputs, param_overrides)
+
+    def param_jacobian(
+        self, inputs: Tensors, param_overrides: Tensors | None = None
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
+        """:meth:`neml2_aoti_plugin.model.Model.param_jacobian`: plain tensors by name."""
+        return self._inner.param_jacobian(inputs, param_overrides)
+
+    def param_vjp(
+        self, inputs: Tensors, cotangents: Tensors, param_overrides: Tensors | None = None
+    ) -> dict[str, torch.Tensor]:
+        """:meth:`neml2_aoti_plugin.model.Model.param_vjp`: plain tensors by name."""
+        return self._inner.param_vjp(inputs, cotangents, param_overrides)
 
     # --- parameters and settings
 

@@ -14,6 +14,7 @@ from neml2_aoti_plugin.errors import InputError
 
 if TYPE_CHECKING:
     from neml2_aoti_plugin import _core
+    from neml2_aoti_plugin.solves import SolveRecord
 
 _Tensors = Mapping[str, torch.Tensor]
 
@@ -51,13 +52,13 @@ class Model:
         self._open(manifest)
 
     def _open(self, manifest: Manifest) -> None:
-        from neml2_aoti_plugin import _core
+        from neml2_aoti_plugin import _core, solve_log
         from neml2_aoti_plugin.core_bridge import describe_model
         from neml2_aoti_plugin.operators import provide_operators
 
         provide_operators(manifest.operators)
         self._manifest = manifest
-        self._core: _core.Model = _core.Model(describe_model(manifest))
+        self._core: _core.Model = _core.Model(describe_model(manifest), solve_log)
         for name in _OPERATIONS:
             if getattr(type(self), name) is getattr(Model, name):
                 setattr(self, name, getattr(self._core, name))
@@ -118,19 +119,39 @@ class Model:
 
     # --- evaluation
 
-    def forward(self, inputs: _Tensors) -> dict[str, torch.Tensor]:
+    # Every operation takes, beside its own arguments,
+    #   param_overrides  values in place of promoted parameters, for this call only;
+    #   solves           a list to which a SolveRecord is appended for every implicit segment.
+
+    def forward(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> dict[str, torch.Tensor]:
         """Evaluate the model.
 
-        ``inputs``: a tensor for every name in :attr:`input_names`; other names are ignored. Returns
-        one tensor ``(*batch, *sub_batch, *base)`` per name in :attr:`output_names`, in that order,
-        ``batch`` being the broadcast of all batch shapes.
+        ``inputs``: a tensor for every name in :attr:`input_names`; other names are ignored.
+        ``param_overrides``: values ``(*batch, *parameter_base)`` that replace promoted parameters
+        for this call, the stored ones staying as they are. ``solves``: a list that is extended by
+        one :class:`~neml2_aoti_plugin.solves.SolveRecord` per implicit segment, also where one
+        fails.
 
-        Raises :class:`InputError` and :class:`InputTypeError` naming the input that does not fit,
-        and :class:`ConvergenceError` with data on every row if a solve fails for some of them.
+        Returns one tensor ``(*batch, *sub_batch, *base)`` per name in :attr:`output_names`, in that
+        order, ``batch`` being the broadcast of the batch shapes of all inputs and parameters.
+
+        Raises :class:`InputError` and :class:`InputTypeError` naming the input or parameter that
+        does not fit, and :class:`ConvergenceError` with data on every row if a solve fails for some
+        of them.
         """
-        return self._core.forward(inputs)
+        return self._core.forward(inputs, param_overrides, solves)
 
-    def forward_natural(self, inputs: _Tensors) -> dict[str, torch.Tensor]:
+    def forward_natural(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> dict[str, torch.Tensor]:
         """Like :meth:`forward`, each output at the batch shape it really depends on.
 
         As the host's native models do, an output that no batched value reaches has no batch axes,
@@ -138,10 +159,14 @@ class Model:
         guess. Dependence is known per segment: one batched input of a forward segment gives all
         its outputs the batch, but for constants.
         """
-        return self._core.forward_natural(inputs)
+        return self._core.forward_natural(inputs, param_overrides, solves)
 
     def jvp(
-        self, inputs: _Tensors, tangents: _Tensors
+        self,
+        inputs: _Tensors,
+        tangents: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Evaluate the model and its derivative in the direction of ``tangents``.
 
@@ -153,22 +178,63 @@ class Model:
         Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
         artifact carries no derivative with respect to an input that has a tangent.
         """
-        return self._core.jvp(inputs, tangents)
+        return self._core.jvp(inputs, tangents, param_overrides, solves)
 
     def jacobian(
-        self, inputs: _Tensors
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
     ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
         """Evaluate the model and its derivative blocks.
 
-        Returns (outputs, J) with ``J[output][input]`` of shape ``(*batch, *output_base,
-        *input_base)`` for the pairs compiled with ``neml2-compile -d``. A block that the artifact
+        Returns (outputs, J) with ``J[output][input]`` of shape ``(*batch, *sub_batch,
+        *output_base, *input_base)`` for the pairs compiled with ``neml2-compile -d``; between two
+        sub-batched variables it is the derivative at the same site. A block that the artifact
         knows to be the same for every row comes without batch axes. Implicit segments are
-        differentiated by the implicit-function theorem at their solution.
+        differentiated by the implicit-function theorem at their solution, substep by substep.
 
         Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
         artifact carries no derivatives.
         """
-        return self._core.jacobian(inputs)
+        return self._core.jacobian(inputs, param_overrides, solves)
+
+    def param_jacobian(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
+        """Evaluate the model and its derivatives with respect to promoted parameters.
+
+        Returns (outputs, P) with ``P[output][parameter]`` of shape ``(*batch, *output_base,
+        *parameter_base)`` for the pairs compiled with ``neml2-compile --parameter NAME -d
+        OUT:NAME``: each row's output by the value of the parameter in that row, also where one
+        value serves all rows.
+
+        Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
+        artifact carries no parameter derivatives.
+        """
+        return self._core.param_jacobian(inputs, param_overrides, solves)
+
+    def param_vjp(
+        self,
+        inputs: _Tensors,
+        cotangents: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Gradients of ``sum(cotangent * output)`` with respect to promoted parameters.
+
+        ``cotangents``: shaped like their outputs, batch axes broadcasting to the batch of the
+        inputs; an output without one does not count. Returns one gradient per parameter that a
+        compiled pair names: ``(*parameter_base)``, summed over the batch, for a parameter without
+        batch axes, else ``(*batch, *parameter_base)``, row by row.
+
+        Raises what :meth:`param_jacobian` raises, and :class:`InputError` for a cotangent that is
+        not of an output or does not fit it.
+        """
+        return self._core.param_vjp(inputs, cotangents, param_overrides, solves)
 
     # --- parameters and settings
 
@@ -229,6 +295,8 @@ _OPERATIONS = (
     "forward_natural",
     "jvp",
     "jacobian",
+    "param_jacobian",
+    "param_vjp",
     "named_parameters",
     "set_parameter",
 )

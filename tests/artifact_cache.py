@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -34,8 +34,8 @@ LOG_LINES_SHOWN = 40
 class Recipe:
     """What to ask of ``neml2-compile``."""
 
-    driver: str = "driver"
-    """Driver whose model is compiled; the stub keeps all drivers."""
+    target: tuple[str, str] = ("--driver", "driver")
+    """Driver whose model is compiled, with a stub that keeps all drivers; or a model."""
     derivatives: tuple[str, ...] = ()
     """``OUT:IN`` pairs; ``:`` is all of them."""
     parameters: tuple[str, ...] = ()
@@ -48,8 +48,7 @@ class Recipe:
 
     def options(self, device: str) -> tuple[str, ...]:
         return (
-            "--driver",
-            self.driver,
+            *self.target,
             "--device",
             device,
             "--dtype",
@@ -68,7 +67,9 @@ RECIPES = MappingProxyType(
         ("elasticity", "default"): Recipe(derivatives=(":",)),
         ("elasticity", "values_only"): Recipe(),
         ("elasticity", "float32"): Recipe(derivatives=(":",), dtype="float32"),
-        ("elasticity", "promoted"): Recipe(derivatives=(":",), parameters=("model.E",)),
+        ("elasticity", "promoted"): Recipe(
+            derivatives=(":", "stress:model.E"), parameters=("model.E",)
+        ),
         ("chaboche", "default"): Recipe(derivatives=(":",)),
         ("chaboche", "float32"): Recipe(
             derivatives=(":",), dtype="float32", overrides=_FLOAT32_NEWTON
@@ -82,6 +83,38 @@ RECIPES = MappingProxyType(
     }
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
+
+FEATURES = PROJECT / "tests" / "model" / "inputs"
+"""Small models that are compiled in several ways, each for one thing a runtime must do."""
+
+_YIELD_STRESS = "update.residual.yield_surface.sy"
+_MODULUS = "update.residual.elasticity.E"
+_PROMOTED = Recipe(
+    target=("--model", "model"),
+    derivatives=(
+        ":",
+        *(f"{out}:{name}" for out in ("stress", "plastic_strain") for name in (_YIELD_STRESS,)),
+        f"stress:{_MODULUS}",
+    ),
+    parameters=(_YIELD_STRESS, _MODULUS),
+)
+
+FEATURE_RECIPES = MappingProxyType(
+    {
+        ("perzyna", "promoted"): _PROMOTED,
+        ("perzyna", "substepped"): replace(
+            _PROMOTED, overrides=("Models/update/max_substepping_level:=5",)
+        ),
+        ("perzyna", "gmres"): Recipe(
+            target=("--model", "model"),
+            derivatives=(":",),
+            overrides=("Solvers/newton/linear_solver:=gmres",),
+        ),
+        ("perzyna", "bicgstab"): Recipe(
+            target=("--model", "model"), overrides=("Solvers/newton/linear_solver:=bicgstab",)
+        ),
+    }
+)
 
 REGRESSIONS = (
     ("elasticity", "regression"),
@@ -142,6 +175,13 @@ def compiled(
         name=case,
         variant=variant,
         device=device,
+    )
+
+
+def compiled_feature(case: str, variant: str) -> CompiledCase:
+    """One of the small models of :data:`FEATURES`, compiled now if it is not in the cache."""
+    return compile_input(
+        FEATURES / f"{case}.i", FEATURE_RECIPES[case, variant], name=case, variant=variant
     )
 
 
@@ -340,8 +380,12 @@ def _describe(
 
 def main() -> None:
     """Compile every example that is not in the cache yet, and list all."""
-    for case, variant in RECIPES:
-        entry = compiled(case, variant=variant)
+    entries = [
+        *((compiled, key) for key in RECIPES),
+        *((compiled_feature, key) for key in FEATURE_RECIPES),
+    ]
+    for compile_entry, (case, variant) in entries:
+        entry = compile_entry(case, variant=variant)
         print(f"{case}/{variant}: {entry.root} ({entry.compile_seconds:.0f} s)", flush=True)
 
 

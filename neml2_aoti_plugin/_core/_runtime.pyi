@@ -5,9 +5,13 @@ keyword.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import torch
+
+from neml2_aoti_plugin.solves import SolveObserver, SolveRecord
+
+_Tensors: TypeAlias = Mapping[str, torch.Tensor]
 
 BUILT_WITH_TORCH: str
 
@@ -25,6 +29,25 @@ class InitialGuess:
     __members__: ClassVar[dict[str, InitialGuess]]
     ZERO: ClassVar[InitialGuess]
     STATE: ClassVar[InitialGuess]
+
+class KrylovMethod:
+    __members__: ClassVar[dict[str, KrylovMethod]]
+    GMRES: ClassVar[KrylovMethod]
+    BICGSTAB: ClassVar[KrylovMethod]
+
+class PreconditionerCache:
+    __members__: ClassVar[dict[str, PreconditionerCache]]
+    NONE: ClassVar[PreconditionerCache]
+    CHORD: ClassVar[PreconditionerCache]
+    MAX_ITS: ClassVar[PreconditionerCache]
+
+class Role:
+    __members__: ClassVar[dict[str, Role]]
+    OLD_STATE: ClassVar[Role]
+    CUR_FORCE: ClassVar[Role]
+    OLD_FORCE: ClassVar[Role]
+    INCREMENTAL: ClassVar[Role]
+    STATIC: ClassVar[Role]
 
 class BoundaryVariable:
     def __init__(
@@ -68,7 +91,24 @@ class InputPair:
         input_base_shape: Sequence[int],
         input_sub_batch_shape: Sequence[int],
         batch_independent: bool,
+        row_offset: int,
+        column_offset: int,
     ) -> None: ...
+
+class ParameterPair:
+    def __init__(
+        self,
+        *,
+        output: str,
+        parameter: str,
+        output_base_shape: Sequence[int],
+        parameter_base_shape: Sequence[int],
+        row_offset: int,
+        column_offset: int,
+    ) -> None: ...
+
+class Given:
+    def __init__(self, *, name: str, role: Role, pair: str) -> None: ...
 
 class NewtonSettings:
     def __init__(
@@ -81,10 +121,32 @@ class NewtonSettings:
         line_search_max_iterations: int,
         line_search_cutback: float,
         line_search_constant: float,
+        update_tolerance: float,
+    ) -> None: ...
+
+class KrylovSettings:
+    def __init__(
+        self,
+        *,
+        method: KrylovMethod,
+        restart: int,
+        max_iterations: int,
+        absolute_tolerance: float,
+        relative_tolerance: float,
+        cache: PreconditionerCache,
+        cache_max_iterations: int,
     ) -> None: ...
 
 class InputDerivativeGraph:
     def __init__(self, *, graph: str, pairs: Sequence[InputPair]) -> None: ...
+
+class ParameterDerivativeGraph:
+    def __init__(self, *, graph: str, pairs: Sequence[ParameterPair]) -> None: ...
+
+class ParameterAdjointGraph:
+    def __init__(
+        self, *, graph: str, parameters: Sequence[str], outputs: Sequence[str]
+    ) -> None: ...
 
 class ForwardSegment:
     def __init__(
@@ -96,6 +158,8 @@ class ForwardSegment:
         outputs: Sequence[str],
         parameters: Sequence[str],
         input_derivatives: InputDerivativeGraph | None,
+        parameter_derivatives: ParameterDerivativeGraph | None,
+        parameter_adjoint: ParameterAdjointGraph | None,
     ) -> None: ...
 
 class FusedDirection:
@@ -104,16 +168,44 @@ class FusedDirection:
 class OperatorDirection:
     def __init__(self, *, jacobian: str, solve: str) -> None: ...
 
+class Preconditioner:
+    def __init__(self, *, setup: str, apply: str) -> None: ...
+
+class KrylovDirection:
+    def __init__(
+        self, *, matvec: str, preconditioner: Preconditioner | None, settings: KrylovSettings
+    ) -> None: ...
+
 class FusedSensitivity:
     def __init__(self, *, graph: str, pairs: Sequence[InputPair]) -> None: ...
 
 class OperatorSensitivity:
     def __init__(
-        self, *, jacobian: str, jacobian_given: str, solve: str, pairs: Sequence[InputPair]
+        self, *, jacobian: str, jacobian_given: str, solve: str | None, pairs: Sequence[InputPair]
+    ) -> None: ...
+
+class FusedParameterSensitivity:
+    def __init__(self, *, graph: str, pairs: Sequence[ParameterPair]) -> None: ...
+
+class OperatorParameterSensitivity:
+    def __init__(
+        self, *, residual_jacobians: str, solve: str | None, pairs: Sequence[ParameterPair]
+    ) -> None: ...
+
+class PredictorFeedback:
+    def __init__(
+        self, *, input: str, output: str, shape: Sequence[int], iterations: int
     ) -> None: ...
 
 class Predictor:
-    def __init__(self, *, graph: str, inputs: Sequence[str], outputs: Sequence[str]) -> None: ...
+    def __init__(
+        self,
+        *,
+        graph: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        feedback: PredictorFeedback | None,
+    ) -> None: ...
 
 class ImplicitSegment:
     def __init__(
@@ -123,13 +215,16 @@ class ImplicitSegment:
         unknown_groups: Sequence[Group],
         given_groups: Sequence[Group],
         residual_groups: Sequence[Group],
+        givens: Sequence[Given],
         parameters: Sequence[str],
         residual: str,
-        direction: FusedDirection | OperatorDirection,
+        direction: FusedDirection | OperatorDirection | KrylovDirection,
         sensitivity: FusedSensitivity | OperatorSensitivity | None,
+        parameter_sensitivity: FusedParameterSensitivity | OperatorParameterSensitivity | None,
         predictor: Predictor | None,
         initial_guess: InitialGuess,
         newton: NewtonSettings,
+        max_substepping_level: int,
     ) -> None: ...
 
 class ModelDescription:
@@ -143,11 +238,12 @@ class ModelDescription:
         outputs: Sequence[BoundaryVariable],
         parameters: Sequence[Parameter],
         derivatives: Sequence[tuple[str, str]],
+        parameter_derivatives: Sequence[tuple[str, str]],
         segments: Sequence[ForwardSegment | ImplicitSegment],
     ) -> None: ...
 
 class Model:
-    def __init__(self, description: ModelDescription) -> None: ...
+    def __init__(self, description: ModelDescription, observer: SolveObserver) -> None: ...
     @property
     def device(self) -> torch.device: ...
     @property
@@ -162,14 +258,44 @@ class Model:
     def output_base_shapes(self) -> list[list[int]]: ...
     @property
     def parameter_base_shapes(self) -> dict[str, list[int]]: ...
-    def forward(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]: ...
-    def forward_natural(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]: ...
+    def forward(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> dict[str, torch.Tensor]: ...
+    def forward_natural(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> dict[str, torch.Tensor]: ...
     def jvp(
-        self, inputs: Mapping[str, torch.Tensor], tangents: Mapping[str, torch.Tensor]
+        self,
+        inputs: _Tensors,
+        tangents: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]: ...
     def jacobian(
-        self, inputs: Mapping[str, torch.Tensor]
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
     ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]: ...
+    def param_jacobian(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]: ...
+    def param_vjp(
+        self,
+        inputs: _Tensors,
+        cotangents: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> dict[str, torch.Tensor]: ...
     def named_parameters(self) -> dict[str, torch.Tensor]: ...
     def set_parameter(self, name: str, value: torch.Tensor) -> None: ...
     def set_newton(self, settings: NewtonSettings) -> None: ...

@@ -166,14 +166,30 @@ class ForwardSegment:
     parameter_adjoint: ParameterAdjointGraph | None
 
 
+class KrylovMethod(enum.Enum):
+    GMRES = "gmres"
+    BICGSTAB = "bicgstab"
+
+
+class CacheStrategy(enum.Enum):
+    """When a preconditioner is made anew within one Newton solve."""
+
+    NONE = "none"
+    """For every update."""
+    CHORD = "chord"
+    """Once."""
+    MAX_ITS = "max_its"
+    """When the linear solve before took more than ``cache_max_iterations``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KrylovSettings:
-    method: str
+    method: KrylovMethod
     restart: int
     max_iterations: int
     absolute_tolerance: float
     relative_tolerance: float
-    cache_strategy: str
+    cache_strategy: CacheStrategy
     cache_max_iterations: int
 
 

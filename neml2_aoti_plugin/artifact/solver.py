@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from neml2_aoti_plugin.artifact.fields import Fields
-from neml2_aoti_plugin.artifact.manifest import KrylovSettings, LineSearch, NewtonSettings
-
-_METHODS = ("gmres", "bicgstab")
-_CACHE_STRATEGIES = ("none", "chord", "max_its")
+from neml2_aoti_plugin.artifact.manifest import (
+    CacheStrategy,
+    KrylovMethod,
+    KrylovSettings,
+    LineSearch,
+    NewtonSettings,
+)
 
 
 def read_newton_settings(root: Fields) -> NewtonSettings | None:
@@ -34,7 +37,7 @@ def read_forward_krylov_settings(root: Fields) -> KrylovSettings | None:
     krylov = fields.object("krylov")
     return _read_krylov(
         krylov,
-        cache_strategy=krylov.word("cache_strategy", *_CACHE_STRATEGIES),
+        cache_strategy=krylov.choice("cache_strategy", CacheStrategy),
         cache_max_iterations=krylov.integer("cache_max_its"),
     )
 
@@ -47,14 +50,16 @@ def read_sensitivity_krylov_settings(segment: Fields, key: str) -> KrylovSetting
     fields = segment.object(key)
     if fields.word("kind", "direct", "krylov") == "direct":
         return None
-    return _read_krylov(fields.object("krylov"), cache_strategy="none", cache_max_iterations=0)
+    return _read_krylov(
+        fields.object("krylov"), cache_strategy=CacheStrategy.NONE, cache_max_iterations=0
+    )
 
 
 def _read_krylov(
-    fields: Fields, *, cache_strategy: str, cache_max_iterations: int
+    fields: Fields, *, cache_strategy: CacheStrategy, cache_max_iterations: int
 ) -> KrylovSettings:
     return KrylovSettings(
-        method=fields.word("method", *_METHODS),
+        method=fields.choice("method", KrylovMethod),
         restart=fields.integer("restart", minimum=1),
         max_iterations=fields.integer("max_its"),
         absolute_tolerance=fields.number("abs_tol"),

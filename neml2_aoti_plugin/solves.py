@@ -1,0 +1,89 @@
+"""What the implicit solves of one call took: data for whoever asks.
+
+::
+
+    solves = []
+    model.forward(inputs, solves=solves)
+    print(solves[0].iterations.max())
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Iterate(NamedTuple):
+    """The rows that were still iterating, seen together."""
+
+    residual_norm: float
+    """The largest ``|r|``."""
+    initial_residual_norm: float
+    """The largest ``|r|`` at the guess."""
+    linear_iterations: int
+    """Of the update that led here, the most of any row; 0 for a direct linear solve."""
+    missed_linear_solves: int
+    """In how many rows the linear solve of that update missed its tolerance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveAttempt:
+    """One Newton solve over the part ``[begin, end]`` of the increment ``[0, 1]``."""
+
+    begin: float
+    end: float
+    level: int
+    """How often the increment has been halved."""
+    active: int
+    """Rows that were tried."""
+    failed: int
+    """Of these."""
+    trace: list[Iterate]
+    """The guess, then one entry per update."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trace", [Iterate(*entry) for entry in self.trace])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveRecord:
+    """One implicit segment in one call. Tensors are ``(*batch,)`` on the CPU, counts int64."""
+
+    segment: str
+    has_tangents: bool
+    """Whether derivatives were asked for along with the values."""
+    converged_mask: torch.Tensor
+    """bool"""
+    iterations: torch.Tensor
+    """Newton updates, over all attempts."""
+    substeps: torch.Tensor
+    """Parts into which the row's increment was divided, 1 for none."""
+    residual_norms: torch.Tensor
+    """float64: ``|r|`` at the end."""
+    initial_residual_norms: torch.Tensor
+    """float64: ``|r|`` at the guess, of the last substep where there are several."""
+    linear_iterations: torch.Tensor
+    """Of all iterative linear solves; 0 for direct ones."""
+    missed_linear_solves: torch.Tensor
+    """Iterative linear solves that missed their tolerance."""
+    worst_linear_excess: torch.Tensor
+    """float64: the largest ``|b - A du|`` over its tolerance among these, else 0."""
+    absolute_tolerance: float
+    relative_tolerance: float
+    max_iterations: int
+    attempts: tuple[SolveAttempt, ...]
+
+
+class SolveObserver(Protocol):
+    """Whom a model tells of its solves after each call."""
+
+    def is_listening(self) -> bool:
+        """Whether records are wanted; missed linear solves are reported in any case."""
+        ...
+
+    def report(self, solves: list[SolveRecord]) -> None:
+        """The records of one call."""
+        ...
