@@ -110,6 +110,7 @@ FEATURE_RECIPES = MappingProxyType(
             derivatives=(":",),
             overrides=("Solvers/newton/linear_solver:=gmres",),
         ),
+        ("sites", "default"): Recipe(target=("--model", "model"), derivatives=(":",)),
         ("perzyna", "bicgstab"): Recipe(
             target=("--model", "model"), overrides=("Solvers/newton/linear_solver:=bicgstab",)
         ),

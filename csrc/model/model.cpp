@@ -250,14 +250,7 @@ NamedBlocks Model::blocks_from_graph(const ForwardSegment & segment, Prepared & 
     {
       if (block.pair->output != output.name || block.pair->input != input.name)
         continue;
-      const auto present = block.data.numel() / element_count(tail);
-      if (present != 1 && present != call.rows)
-        throw UnsupportedFeatureError("jacobian: the block of output '" + output.public_name +
-                                      "' with respect to input '" + input.public_name +
-                                      "' came back as " + to_string(block.data.sizes().vec()) +
-                                      ", which is none of " + to_string(tail) +
-                                      " for each row; use jvp, or compile without this pair");
-      const auto rows = block.data.reshape(concatenate({present}, tail));
+      const auto rows = block.by_site();
       if (block.pair->batch_independent)
         return rows.select(0, 0).clone();
       return with_batch(rows.expand(concatenate({call.rows}, tail)), call.batch)

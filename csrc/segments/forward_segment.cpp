@@ -16,15 +16,13 @@ namespace neml2_aoti_plugin
 namespace
 {
 
-/// The block as a matrix per row, or per row and site where the input has sites: (rows or 1, [S,]
-/// out, in).
+/// The block as a matrix per row and site of the input: (rows or 1, sites, out, in).
 at::Tensor site_matrices(const ForwardSegment::Block & block)
 {
   const auto & pair = *block.pair;
-  const auto sites = element_count(pair.input_sub_batch_shape);
-  const auto out = element_count(pair.output_base_shape);
-  const auto in = element_count(pair.input_base_shape);
-  return block.data.reshape({block.data.numel() / (sites * out * in), sites, out, in});
+  return block.by_site().reshape({-1, element_count(pair.input_sub_batch_shape),
+                                  element_count(pair.output_base_shape),
+                                  element_count(pair.input_base_shape)});
 }
 
 /// Same-site derivative of a variable with sites: each site's block acts on that site's tangent.
@@ -48,6 +46,31 @@ Graph * graph_of(const std::optional<Described> & described, GraphStore & graphs
 }
 
 } // namespace
+
+at::Tensor ForwardSegment::Block::by_site() const
+{
+  const auto tail = concatenate(pair->output_base_shape, pair->input_base_shape);
+  const auto & sites = pair->input_sub_batch_shape;
+  Shape leading = data.sizes().vec();
+  const auto fail = [&]
+  {
+    throw ArtifactError("the derivative of '" + pair->output + "' by '" + pair->input +
+                        "' came back as " + to_string(data.sizes().vec()) +
+                        ", expected batch and sub-batch " + to_string(sites) + " before " +
+                        to_string(tail) + ". Recompile the model.");
+  };
+  if (!ends_with(leading, tail))
+    fail();
+  leading.resize(leading.size() - tail.size());
+  if (leading.size() <= sites.size())
+    leading.insert(leading.begin(), 1);
+  for (std::size_t axis = 1; axis < leading.size(); ++axis)
+    if (leading[axis] != 1 && (axis > sites.size() || leading[axis] != sites[axis - 1]))
+      fail();
+  leading.resize(1 + sites.size(), 1);
+  return data.reshape(concatenate(leading, tail))
+      .expand(concatenate(concatenate({leading.front()}, sites), tail));
+}
 
 ForwardSegment::ForwardSegment(ForwardSegmentDescription description, const ShapeTable & shapes,
                                GraphStore & graphs)

@@ -21,7 +21,12 @@ public:
   struct Block
   {
     const InputPair * pair;
-    at::Tensor data; // (rows or 1, *sub, ..., *output_base, *input_base)
+    at::Tensor data; // leading axes, *output_base, *input_base
+
+    /// The block at (rows or 1, *input_sub_batch, *output_base, *input_base). Graphs leave out the
+    /// batch, or have extents of one, where nothing depends on an axis, and put further ones
+    /// behind. Throws ArtifactError where the leading axes are something else.
+    at::Tensor by_site() const;
   };
 
   /// Writes the values and returns the blocks of the derivative graph, which must exist.
