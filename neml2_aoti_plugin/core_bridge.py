@@ -100,8 +100,12 @@ def _forward_segment(segment: m.ForwardSegment, folder: Path) -> _core.ForwardSe
         input_derivatives=None
         if derivatives is None
         else _core.InputDerivativeGraph(
-            graph=_path(folder, derivatives.graph), pairs=_pairs(derivatives.pairs)
+            graph=_path(folder, derivatives.graph),
+            pairs=_pairs(derivatives.pairs),
+            stacked=derivatives.stacked,
         ),
+        stored_parameters=segment.stored_parameters,
+        argument_order=segment.argument_order or (),
     )
 
 
@@ -166,7 +170,9 @@ def _direction(
 ) -> _core.FusedDirection | _core.OperatorDirection:
     direction = segment.direction
     if isinstance(direction, m.FusedDirection):
-        return _core.FusedDirection(step=_path(folder, direction.step))
+        return _core.FusedDirection(
+            step=_path(folder, direction.step), returns_iterate=direction.returns_iterate
+        )
     assert isinstance(direction, m.OperatorDirection), "refused before"
     return _core.OperatorDirection(
         jacobian=_path(folder, direction.jacobian), solve=_path(folder, direction.solve)
@@ -175,10 +181,18 @@ def _direction(
 
 def _sensitivity(
     segment: m.ImplicitSegment, folder: Path
-) -> _core.FusedSensitivity | _core.OperatorSensitivity | None:
+) -> _core.FusedSensitivity | _core.OperatorSensitivity | _core.CellSensitivity | None:
     sensitivity = segment.input_sensitivity
     if sensitivity is None:
         return None
+    if isinstance(sensitivity, m.CellSensitivity):
+        return _core.CellSensitivity(
+            graph=_path(folder, sensitivity.graph),
+            cells=[
+                _core.Cell(rows=_group(cell.rows), columns=_group(cell.columns))
+                for cell in sensitivity.cells
+            ],
+        )
     if isinstance(sensitivity, m.FusedSensitivity):
         return _core.FusedSensitivity(
             graph=_path(folder, sensitivity.graph), pairs=_pairs(sensitivity.pairs)

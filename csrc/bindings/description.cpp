@@ -81,27 +81,35 @@ void bind_settings(py::module_ & module)
 void bind_forward_segment(py::module_ & module)
 {
   py::class_<InputDerivativeGraph>(module, "InputDerivativeGraph")
-      .def(py::init([](std::string graph, std::vector<InputPair> pairs)
-                    { return InputDerivativeGraph{graph, pairs}; }),
-           py::kw_only(), "graph"_a, "pairs"_a);
+      .def(py::init([](std::string graph, std::vector<InputPair> pairs, bool stacked)
+                    { return InputDerivativeGraph{graph, pairs, stacked}; }),
+           py::kw_only(), "graph"_a, "pairs"_a, "stacked"_a);
   py::class_<ForwardSegmentDescription>(module, "ForwardSegment")
       .def(py::init(
                [](std::string label, std::string value, std::vector<std::string> inputs,
                   std::vector<std::string> outputs, std::vector<std::string> parameters,
-                  std::optional<InputDerivativeGraph> input_derivatives)
+                  std::optional<InputDerivativeGraph> input_derivatives, bool stored_parameters,
+                  std::vector<std::size_t> argument_order)
                {
-                 return ForwardSegmentDescription{label,   value,      inputs,
-                                                  outputs, parameters, input_derivatives};
+                 return ForwardSegmentDescription{label,
+                                                  value,
+                                                  inputs,
+                                                  outputs,
+                                                  parameters,
+                                                  input_derivatives,
+                                                  stored_parameters,
+                                                  argument_order};
                }),
            py::kw_only(), "label"_a, "value"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "input_derivatives"_a);
+           "input_derivatives"_a, "stored_parameters"_a, "argument_order"_a);
 }
 
 void bind_implicit_segment(py::module_ & module)
 {
   py::class_<FusedDirection>(module, "FusedDirection")
-      .def(py::init([](std::string step) { return FusedDirection{step}; }), py::kw_only(),
-           "step"_a);
+      .def(py::init([](std::string step, bool returns_iterate)
+                    { return FusedDirection{step, returns_iterate}; }),
+           py::kw_only(), "step"_a, "returns_iterate"_a);
   py::class_<OperatorDirection>(module, "OperatorDirection")
       .def(py::init([](std::string jacobian, std::string solve)
                     { return OperatorDirection{jacobian, solve}; }),
@@ -115,6 +123,13 @@ void bind_implicit_segment(py::module_ & module)
                        std::vector<InputPair> pairs)
                     { return OperatorSensitivity{jacobian, jacobian_given, solve, pairs}; }),
            py::kw_only(), "jacobian"_a, "jacobian_given"_a, "solve"_a, "pairs"_a);
+  py::class_<Cell>(module, "Cell")
+      .def(py::init([](Group rows, Group columns) { return Cell{rows, columns}; }), py::kw_only(),
+           "rows"_a, "columns"_a);
+  py::class_<CellSensitivity>(module, "CellSensitivity")
+      .def(py::init([](std::string graph, std::vector<Cell> cells)
+                    { return CellSensitivity{graph, cells}; }),
+           py::kw_only(), "graph"_a, "cells"_a);
   py::class_<PredictorDescription>(module, "Predictor")
       .def(py::init([](std::string graph, std::vector<std::string> inputs,
                        std::vector<std::string> outputs)

@@ -13,11 +13,12 @@
 namespace neml2_aoti_plugin
 {
 
-/// A graph and the blocks it returns, in order.
+/// A graph and the blocks it returns, in order: outputs slow, inputs fast.
 struct InputDerivativeGraph
 {
   std::string graph;
   std::vector<InputPair> pairs;
+  bool stacked; // one matrix of all blocks: outputs by rows, inputs by columns
 };
 
 struct ForwardSegmentDescription
@@ -28,12 +29,16 @@ struct ForwardSegmentDescription
   std::vector<std::string> outputs;
   std::vector<std::string> parameters;
   std::optional<InputDerivativeGraph> input_derivatives;
+  bool stored_parameters; // graphs take parameters at their stored shape, not one value per row
+  // Position in inputs and parameters of each argument of the graphs; empty: as listed.
+  std::vector<std::size_t> argument_order;
 };
 
-/// step(u, g, p) -> du, b
+/// step(u, g, p) -> du, b; or u + du and the residual there
 struct FusedDirection
 {
   std::string step;
+  bool returns_iterate;
 };
 
 /// jacobian(u, g, p) -> A, b; solve(A, b) -> du
@@ -62,7 +67,21 @@ struct OperatorSensitivity
   std::vector<InputPair> pairs;
 };
 
-using SensitivityDescription = std::variant<FusedSensitivity, OperatorSensitivity>;
+/// du/dg of one group with respect to another, see sensitivity_cells.h
+struct Cell
+{
+  Group rows;
+  Group columns;
+};
+
+/// graph(u, g, p) -> one tensor per cell
+struct CellSensitivity
+{
+  std::string graph;
+  std::vector<Cell> cells;
+};
+
+using SensitivityDescription = std::variant<FusedSensitivity, OperatorSensitivity, CellSensitivity>;
 
 struct PredictorDescription
 {

@@ -2,7 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
+
+#include <algorithm>
 
 #include "errors.h"
 #include "layout/shapes.h"
@@ -23,6 +26,50 @@ at::Tensor expanded(const ParameterValue & parameter, const Call & call)
   return parameter.data.expand(concatenate(call.batch, base))
       .reshape(concatenate({call.rows}, base))
       .contiguous();
+}
+
+/// One value for all rows, at its base shape.
+at::Tensor stored(const ParameterValue & parameter)
+{
+  const Shape shape = parameter.data.sizes().vec();
+  const Shape base(shape.begin() + static_cast<std::ptrdiff_t>(parameter.batch.size()),
+                   shape.end());
+  return parameter.data.reshape(base).contiguous();
+}
+
+Tensors in_order(Tensors listed, const std::vector<std::size_t> & order)
+{
+  if (order.empty())
+    return listed;
+  Tensors ordered;
+  for (const auto position : order)
+    ordered.push_back(listed[position]);
+  return ordered;
+}
+
+/// The blocks of one matrix (rows, sum of outputs, sum of inputs).
+std::vector<ForwardSegment::Block> unstacked(const std::vector<InputPair> & pairs,
+                                             const at::Tensor & matrix)
+{
+  std::vector<ForwardSegment::Block> blocks;
+  std::int64_t row = 0;
+  std::int64_t column = 0;
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+  {
+    const auto & pair = pairs[k];
+    const auto height = element_count(pair.output_base_shape);
+    const auto width = element_count(pair.input_base_shape);
+    const auto block = matrix.narrow(-2, row, height).narrow(-1, column, width);
+    const auto tail = concatenate(pair.output_base_shape, pair.input_base_shape);
+    blocks.push_back({&pair, block.reshape(concatenate({-1}, tail))});
+    column += width;
+    if (column == matrix.size(-1))
+    {
+      column = 0;
+      row += height;
+    }
+  }
+  return blocks;
 }
 
 /// The block as a matrix per row, or per row and site where the input has sites: (rows or 1, [S,]
@@ -65,21 +112,71 @@ ForwardSegment::ForwardSegment(ForwardSegmentDescription description, const Shap
     output_shapes_.push_back(shapes.find(output));
 }
 
+/// Inputs and parameters as listed, with the rows on axis 0 but for a parameter that the graphs
+/// take at its stored shape.
 Tensors ForwardSegment::arguments(const State & state, const Call & call) const
 {
   Tensors tensors;
   for (const auto & input : description_.inputs)
     tensors.push_back(value_of(state, input, description_.label).data);
-  for (const auto & parameter : description_.parameters)
-    tensors.push_back(expanded(call.parameters.at(parameter), call));
+  for (const auto & name : description_.parameters)
+  {
+    const auto & parameter = call.parameters.at(name);
+    const bool is_stored = description_.stored_parameters && !is_run_by_rows(call);
+    tensors.push_back(is_stored ? stored(parameter) : expanded(parameter, call));
+  }
   return tensors;
+}
+
+/// Whether each row needs a run of its own, as its parameters differ from those of other rows.
+bool ForwardSegment::is_run_by_rows(const Call & call) const
+{
+  const auto differs = [&](const std::string & name)
+  { return element_count(call.parameters.at(name).batch) != 1; };
+  return description_.stored_parameters &&
+         std::any_of(description_.parameters.begin(), description_.parameters.end(), differs);
 }
 
 Tensors ForwardSegment::run_graph(Graph & graph, std::size_t blocks, const State & state,
                                   const Call & call) const
 {
   const auto expected = description_.outputs.size() + blocks;
-  return run_on_rows(graph, arguments(state, call), expected, call.rows);
+  auto tensors = arguments(state, call);
+  if (is_run_by_rows(call) && call.rows > 0)
+    return run_by_rows(graph, tensors, expected, call.rows);
+  return run_on_rows(graph, in_order(std::move(tensors), description_.argument_order), expected,
+                     call.rows);
+}
+
+Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, std::size_t expected,
+                                    std::int64_t rows) const
+{
+  std::vector<Tensors> by_result(expected);
+  for (std::int64_t row = 0; row < rows; ++row)
+  {
+    Tensors of_row;
+    for (std::size_t k = 0; k < arguments.size(); ++k)
+      of_row.push_back(k < description_.inputs.size() ? arguments[k].narrow(0, row, 1)
+                                                      : arguments[k].select(0, row));
+    const auto results =
+        graph.run(in_order(std::move(of_row), description_.argument_order), expected);
+    for (std::size_t k = 0; k < expected; ++k)
+      by_result[k].push_back(
+          k < output_shapes_.size()
+              ? value_from(results[k], output_shapes_[k], 1, {}, description_.outputs[k], graph)
+                    .data
+              : results[k]);
+  }
+  Tensors merged;
+  for (const auto & parts : by_result)
+    merged.push_back(at::cat(parts, 0));
+  return merged;
+}
+
+std::size_t ForwardSegment::block_count() const
+{
+  const auto & derivatives = *description_.input_derivatives;
+  return derivatives.stacked ? 1 : derivatives.pairs.size();
 }
 
 void ForwardSegment::write_outputs(const Tensors & results, const Graph & graph, State & state,
@@ -104,8 +201,10 @@ std::vector<ForwardSegment::Block> ForwardSegment::run_with_blocks(State & state
                                                                    const Call & call) const
 {
   const auto & pairs = description_.input_derivatives->pairs;
-  const auto results = run_graph(*derivative_, pairs.size(), state, call);
+  const auto results = run_graph(*derivative_, block_count(), state, call);
   write_outputs(results, *derivative_, state, call);
+  if (description_.input_derivatives->stacked)
+    return unstacked(pairs, results.back());
   std::vector<Block> blocks;
   for (std::size_t k = 0; k < pairs.size(); ++k)
     blocks.push_back({&pairs[k], results[description_.outputs.size() + k]});

@@ -1,5 +1,6 @@
 #include "segments/graph_system.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/isfinite.h>
@@ -33,6 +34,14 @@ Groups zeros_like(const Groups & groups)
   for (const auto & group : groups)
     zeros.push_back(at::zeros_like(group));
   return zeros;
+}
+
+Groups differences(const Groups & iterates, const Groups & u)
+{
+  Groups steps;
+  for (std::size_t k = 0; k < u.size(); ++k)
+    steps.push_back(iterates[k] - u[k]);
+  return steps;
 }
 
 } // namespace
@@ -75,6 +84,12 @@ GraphSystem::LinearSolve GraphSystem::linear_solve(const Groups & u) const
   return {split.solve, std::move(blocks), graphs_.groups, matrix};
 }
 
+bool GraphSystem::returns_iterate() const
+{
+  const auto * fused = std::get_if<SolveGraphs::Fused>(&graphs_.direction);
+  return fused && fused->returns_iterate;
+}
+
 NewtonUpdate GraphSystem::update(const Groups & u) const
 {
   const auto solve = linear_solve(u);
@@ -82,7 +97,7 @@ NewtonUpdate GraphSystem::update(const Groups & u) const
   {
     auto results = solve.graph->run(solve.arguments, solve.results);
     results.resize(graphs_.groups); // a fused step also returns b
-    return {std::move(results), {}, {}};
+    return {returns_iterate() ? differences(results, u) : std::move(results), {}, {}};
   }
   catch (const GraphRunError & error)
   {

@@ -15,6 +15,7 @@ struct SolveGraphs
   struct Fused
   {
     Graph * step;
+    bool returns_iterate; // u + du instead of du
   };
   struct Operator
   {
@@ -54,6 +55,7 @@ private:
     at::Tensor matrix; // A, where it is one dense matrix per row; else undefined
   };
 
+  bool returns_iterate() const;
   LinearSolve linear_solve(const Groups & u) const;
   NewtonUpdate update_by_halves(const Groups & u) const;
 

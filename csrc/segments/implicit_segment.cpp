@@ -9,6 +9,7 @@
 #include "numerics/convergence_error.h"
 #include "numerics/newton.h"
 #include "segments/graph_values.h"
+#include "segments/sensitivity_cells.h"
 
 namespace neml2_aoti_plugin
 {
@@ -21,7 +22,7 @@ SolveGraphs solve_graphs(const ImplicitSegmentDescription & description, GraphSt
   SolveGraphs result{&graphs.get(description.residual), {}, description.unknown_groups.size()};
   if (const auto * fused = std::get_if<FusedDirection>(&description.direction))
   {
-    result.direction = SolveGraphs::Fused{&graphs.get(fused->step)};
+    result.direction = SolveGraphs::Fused{&graphs.get(fused->step), fused->returns_iterate};
   }
   else
   {
@@ -55,6 +56,12 @@ ImplicitSegment::ImplicitSegment(ImplicitSegmentDescription description, const S
   {
     sensitivity_graphs_ = {&graphs.get(fused->graph)};
     sensitivity_pairs_ = &fused->pairs;
+  }
+  else if (const auto * cells = std::get_if<CellSensitivity>(&*description_.sensitivity))
+  {
+    sensitivity_graphs_ = {&graphs.get(cells->graph)};
+    cell_pairs_ = cell_pairs(cells->cells);
+    sensitivity_pairs_ = &cell_pairs_;
   }
   else
   {
@@ -214,6 +221,12 @@ Tensors ImplicitSegment::sensitivity_blocks(const Solution & solution) const
 {
   const auto arguments = solution.system->arguments(solution.unknowns);
   const auto count = sensitivity_pairs_->size();
+  if (const auto * split = std::get_if<CellSensitivity>(&*description_.sensitivity))
+  {
+    auto & graph = *sensitivity_graphs_[0];
+    return cell_blocks(split->cells, graph.run(arguments, split->cells.size()),
+                       solution.system->rows(), graph.path());
+  }
   if (sensitivity_graphs_.size() == 1)
     return sensitivity_graphs_[0]->run(arguments, count);
   auto blocks = GraphSystem::operator_blocks(*sensitivity_graphs_[0], arguments, graphs_.groups);

@@ -47,6 +47,7 @@ private:
   Graph * predictor_ = nullptr;
   std::vector<std::optional<KnownShape>> predicted_shapes_;
   std::vector<Graph *> sensitivity_graphs_;
+  std::vector<InputPair> cell_pairs_; // where the graph returns cells instead of pairs
   const std::vector<InputPair> * sensitivity_pairs_ = nullptr;
 };
 

@@ -84,7 +84,7 @@ class NewtonSettings:
     ) -> None: ...
 
 class InputDerivativeGraph:
-    def __init__(self, *, graph: str, pairs: Sequence[InputPair]) -> None: ...
+    def __init__(self, *, graph: str, pairs: Sequence[InputPair], stacked: bool) -> None: ...
 
 class ForwardSegment:
     def __init__(
@@ -96,10 +96,12 @@ class ForwardSegment:
         outputs: Sequence[str],
         parameters: Sequence[str],
         input_derivatives: InputDerivativeGraph | None,
+        stored_parameters: bool,
+        argument_order: Sequence[int],
     ) -> None: ...
 
 class FusedDirection:
-    def __init__(self, *, step: str) -> None: ...
+    def __init__(self, *, step: str, returns_iterate: bool) -> None: ...
 
 class OperatorDirection:
     def __init__(self, *, jacobian: str, solve: str) -> None: ...
@@ -111,6 +113,12 @@ class OperatorSensitivity:
     def __init__(
         self, *, jacobian: str, jacobian_given: str, solve: str, pairs: Sequence[InputPair]
     ) -> None: ...
+
+class Cell:
+    def __init__(self, *, rows: Group, columns: Group) -> None: ...
+
+class CellSensitivity:
+    def __init__(self, *, graph: str, cells: Sequence[Cell]) -> None: ...
 
 class Predictor:
     def __init__(self, *, graph: str, inputs: Sequence[str], outputs: Sequence[str]) -> None: ...
@@ -126,7 +134,7 @@ class ImplicitSegment:
         parameters: Sequence[str],
         residual: str,
         direction: FusedDirection | OperatorDirection,
-        sensitivity: FusedSensitivity | OperatorSensitivity | None,
+        sensitivity: FusedSensitivity | OperatorSensitivity | CellSensitivity | None,
         predictor: Predictor | None,
         initial_guess: InitialGuess,
         newton: NewtonSettings,

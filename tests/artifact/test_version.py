@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from made_up_artifacts import FILE, GOLDEN, golden, read
 
-from neml2_aoti_plugin.artifact.upgrades import from_v7, from_v12
+from neml2_aoti_plugin.artifact.upgrades import from_v2, from_v3, from_v7, from_v12
 from neml2_aoti_plugin.artifact.version import READABLE_VERSIONS, read_version, upgrade_to_canonical
 from neml2_aoti_plugin.errors import ArtifactError, UnsupportedSchemaError
 
-RECOMPILE = "Recompile the model with neml2 3.0.4 or later."
+RECOMPILE = "Recompile the model with neml2 3.1.0."
 
 
 @pytest.mark.parametrize("version", READABLE_VERSIONS)
@@ -22,8 +22,6 @@ def test_readable_version_is_returned(version: int) -> None:
 @pytest.mark.parametrize(
     ("version", "origin", "remedy"),
     [
-        (2, "as written by neml2 3.0.0 to 3.0.2", RECOMPILE),
-        (3, "as written by neml2 3.0.3", RECOMPILE),
         *(
             (version, "which no release of neml2 wrote", RECOMPILE)
             for version in (-1, 0, 1, 4, 5, 6, 8, 9, 10, 11, 13)
@@ -39,7 +37,7 @@ def test_other_version_is_refused(version: int, origin: str, remedy: str) -> Non
     with pytest.raises(UnsupportedSchemaError) as caught:
         read_version({"schema_version": version}, FILE)
     assert str(caught.value) == (
-        f"{FILE}: schema_version is {version}, {origin}; expected one of 7, 12, 14. {remedy}"
+        f"{FILE}: schema_version is {version}, {origin}; expected one of 2, 3, 7, 12, 14. {remedy}"
     )
 
 
@@ -47,7 +45,7 @@ def test_missing_version_is_refused() -> None:
     with pytest.raises(ArtifactError) as caught:
         read_version({"type": "composed"}, FILE)
     assert str(caught.value) == (
-        f"{FILE}: schema_version is missing; expected one of 7, 12, 14. "
+        f"{FILE}: schema_version is missing; expected one of 2, 3, 7, 12, 14. "
         "This is no metadata written by neml2-compile."
     )
 
@@ -57,7 +55,7 @@ def test_version_that_is_no_integer_is_refused(version: Any) -> None:
     with pytest.raises(ArtifactError) as caught:
         read_version({"schema_version": version}, FILE)
     assert str(caught.value) == (
-        f"{FILE}: schema_version is {version!r}; expected an integer, one of 7, 12, 14. "
+        f"{FILE}: schema_version is {version!r}; expected an integer, one of 2, 3, 7, 12, 14. "
         "Recompile the model."
     )
 
