@@ -29,7 +29,11 @@ def describe_model(manifest: m.Manifest) -> _core.ModelDescription:
         outputs=[_variable(variable) for variable in manifest.outputs],
         parameters=[_parameter(parameter) for parameter in manifest.parameters],
         derivatives=list(manifest.derivatives),
-        segments=[_segment(segment, manifest.leaf.folder) for segment in manifest.segments],
+        segments=[
+            _segment(segment, manifest.leaf.folder, manifest.fixed_batch is not None)
+            for segment in manifest.segments
+        ],
+        fixed_batch=manifest.fixed_batch,
     )
 
 
@@ -65,10 +69,12 @@ def _parameter(parameter: m.Parameter) -> _core.Parameter:
     )
 
 
-def _segment(segment: m.ForwardSegment | m.ImplicitSegment, folder: Path) -> _Segment:
+def _segment(
+    segment: m.ForwardSegment | m.ImplicitSegment, folder: Path, whole_batch: bool
+) -> _Segment:
     if isinstance(segment, m.ForwardSegment):
-        return _forward_segment(segment, folder)
-    return _implicit_segment(segment, folder)
+        return _forward_segment(segment, folder, whole_batch)
+    return _implicit_segment(segment, folder, whole_batch)
 
 
 def _path(folder: Path, graph: str) -> str:
@@ -89,7 +95,9 @@ def _pairs(pairs: tuple[m.InputPair, ...]) -> list[_core.InputPair]:
     ]
 
 
-def _forward_segment(segment: m.ForwardSegment, folder: Path) -> _core.ForwardSegment:
+def _forward_segment(
+    segment: m.ForwardSegment, folder: Path, whole_batch: bool
+) -> _core.ForwardSegment:
     derivatives = segment.input_derivatives
     return _core.ForwardSegment(
         label=segment.label,
@@ -106,10 +114,13 @@ def _forward_segment(segment: m.ForwardSegment, folder: Path) -> _core.ForwardSe
         ),
         stored_parameters=segment.stored_parameters,
         argument_order=segment.argument_order or (),
+        whole_batch=whole_batch,
     )
 
 
-def _implicit_segment(segment: m.ImplicitSegment, folder: Path) -> _core.ImplicitSegment:
+def _implicit_segment(
+    segment: m.ImplicitSegment, folder: Path, whole_batch: bool
+) -> _core.ImplicitSegment:
     _refuse_unsupported(segment)
     return _core.ImplicitSegment(
         label=segment.label,
@@ -123,6 +134,7 @@ def _implicit_segment(segment: m.ImplicitSegment, folder: Path) -> _core.Implici
         predictor=_predictor(segment, folder),
         initial_guess=_core.InitialGuess.__members__[segment.initial_guess.name],
         newton=describe_newton(segment.newton),
+        whole_batch=whole_batch,
     )
 
 

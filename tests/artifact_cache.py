@@ -43,13 +43,21 @@ class Recipe:
     dtype: str = "float64"
     overrides: tuple[str, ...] = ()
     """Values to replace in the input file, as ``Section/block/option:=value``."""
+    example_batch_shapes: tuple[str, ...] = ()
+    """Shapes to trace with, as ``(batch; sub-batch)`` for all inputs or ``NAME=(...)`` for one."""
+    dynamic_batch: bool = True
     writer: str | None = None
     """The neml2 release that compiles, if not the installed one."""
+    dialect: tuple[tuple[str, str], ...] = ()
+    """Words to replace in the input file, which is in the language of the installed release."""
 
     def options(self, device: str) -> tuple[str, ...]:
+        # The first releases know no drivers; their stubs keep all of them.
+        of_driver = self.writer not in _WITHOUT_DRIVERS
         return (
-            "--driver",
-            self.driver,
+            *(("--driver", self.driver) if of_driver else ("--model", "model")),
+            *(word for shape in self.example_batch_shapes for word in (_SHAPE_OPTION, shape)),
+            *(() if self.dynamic_batch else ("--no-dynamic-batch",)),
             "--device",
             device,
             "--dtype",
@@ -60,8 +68,25 @@ class Recipe:
         )
 
 
+_SHAPE_OPTION = "--example-batch-shape"
+_WITHOUT_DRIVERS = ("3.0.0",)
+
 # The tolerances that single precision can reach.
 _FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5")
+
+# Traces the parameter of the eigenstrain between the two inputs of the first segment.
+_EIGENSTRAIN_FIRST = (
+    "Models/model/models:='eigenstrain strain mechanical_strain return_map "
+    "elastic_strain elasticity von_mises_stress stress_trace'"
+)
+
+_CRYSTAL_IN_3_0_3 = (
+    ("MRP", "Rot"),
+    *(
+        (f"    {name} = '(2; 4)'", f"    {name}~1 = '(2; 4)'")
+        for name in ("elastic_strain", "slip_hardening", "orientation")
+    ),
+)
 
 RECIPES = MappingProxyType(
     {
@@ -79,6 +104,33 @@ RECIPES = MappingProxyType(
         ("rate_independent", "default"): Recipe(derivatives=(":",)),
         ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
         ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+        # Up to 3.0.3 all derivatives are compiled and none can be asked for.
+        ("elasticity", "schema2"): Recipe(parameters=("E",), writer="3.0.0"),
+        ("elasticity", "schema3"): Recipe(parameters=("E",), writer="3.0.3"),
+        ("rate_independent", "schema2"): Recipe(writer="3.0.0"),
+        ("rate_independent", "schema3"): Recipe(writer="3.0.3"),
+        ("chaboche", "schema2"): Recipe(writer="3.0.0"),
+        ("chaboche", "schema3"): Recipe(writer="3.0.3"),
+        # 3.0.0 cannot compile an output that an input of its segment does not reach.
+        ("composed", "schema2"): Recipe(
+            parameters=("eigenstrain.alpha",),
+            overrides=(
+                _EIGENSTRAIN_FIRST,
+                "Models/model/additional_outputs:='plastic_strain stress'",
+            ),
+            writer="3.0.0",
+        ),
+        ("composed", "schema3"): Recipe(
+            parameters=("eigenstrain.alpha",), overrides=(_EIGENSTRAIN_FIRST,), writer="3.0.3"
+        ),
+        ("crystal", "schema3"): Recipe(writer="3.0.3", dialect=_CRYSTAL_IN_3_0_3),
+        ("elasticity", "static"): Recipe(
+            derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
+        ),
+        ("rate_independent", "static"): Recipe(
+            derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
+        ),
+        ("elasticity", "two_axes"): Recipe(derivatives=(":",), example_batch_shapes=("(4, 3)",)),
     }
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
@@ -105,7 +157,8 @@ class CompiledCase:
     folder: Path
     """Holds all of it; can be copied elsewhere."""
     root: Path
-    """The artifact root: ``metadata.json`` and one folder per device and dtype (neml2 >= 3.0.7)."""
+    """The artifact root: ``metadata.json`` and one folder per device and dtype (neml2 >= 3.0.7),
+    one folder per device, or (neml2 <= 3.0.3) all files."""
     metadata: Path
     stub: Path
     """Input file with the same drivers on the compiled model."""
@@ -163,11 +216,12 @@ def compile_input(
     cache.mkdir(parents=True, exist_ok=True)
     options = recipe.options(device)
     writer = recipe.writer or metadata.version("neml2")
-    folder = cache / f"{name}-{variant}-{device}-{_key(model_file, options, writer)[:16]}"
+    key = _key(model_file, (*options, *sum(recipe.dialect, ())), writer)
+    folder = cache / f"{name}-{variant}-{device}-{key[:16]}"
     with _locked(folder.with_suffix(".lock")):
         record = folder / "record.json"
         if not record.exists():
-            _compile(model_file, options, folder, record, writer)
+            _compile(model_file, recipe, options, folder, record, writer)
         _bring_golds(model_file.parent / "gold", folder / "gold")
     return _describe(folder, record, model_file, recipe, name, variant, device)
 
@@ -213,14 +267,19 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _compile(
-    model_file: Path, options: tuple[str, ...], folder: Path, record: Path, writer: str
+    model_file: Path,
+    recipe: Recipe,
+    options: tuple[str, ...],
+    folder: Path,
+    record: Path,
+    writer: str,
 ) -> None:
     # Compiled in place, not moved there: stubs of neml2 <= 3.0.6 hold absolute paths.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = [
         str(Path(sys.executable).with_name("neml2-compile")),
-        str(model_file),
+        str(_in_dialect(model_file, recipe, folder)),
         "--output-dir",
         str(folder),
         *options,
@@ -239,6 +298,19 @@ def _compile(
     if code != 0 or not list(folder.glob("*_aoti.i")):
         raise CompileError(_failure(command, code, log))
     _write_record(record, command, writer, time.perf_counter() - start)
+
+
+def _in_dialect(model_file: Path, recipe: Recipe, folder: Path) -> Path:
+    """The input file in the language of the writer."""
+    if not recipe.dialect:
+        return model_file
+    text = model_file.read_text()
+    for word, replacement in recipe.dialect:
+        assert word in text, f"{model_file} has no {word!r} to replace"
+        text = text.replace(word, replacement)
+    translated = folder / "input.i"
+    translated.write_text(text)
+    return translated
 
 
 def _compiler_environment(cache: Path, writer: str) -> dict[str, str]:
@@ -277,7 +349,9 @@ def _release(cache: Path, version: str) -> Path:
     return folder
 
 
-_PYZAG_OF = MappingProxyType({"3.0.6": "1.1.3", "3.0.7": "1.1.4"})
+_PYZAG_OF = MappingProxyType(
+    {"3.0.0": "1.1.1", "3.0.3": "1.1.1", "3.0.6": "1.1.3", "3.0.7": "1.1.4"}
+)
 """What each release pins."""
 
 
@@ -321,7 +395,13 @@ def _describe(
 ) -> CompiledCase:
     (stub,) = folder.glob("*_aoti.i")
     root = folder / stub.name.removesuffix("_aoti.i")
-    (metadata_file,) = [*root.glob("metadata.json"), *root.glob(f"{device}/*_meta.json")]
+    if not root.is_dir():
+        root = folder
+    (metadata_file,) = [
+        *root.glob("metadata.json"),
+        *root.glob(f"{device}/*_meta.json"),
+        *root.glob("*_meta.json"),
+    ]
     return CompiledCase(
         name=name,
         variant=variant,

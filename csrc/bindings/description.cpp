@@ -89,7 +89,7 @@ void bind_forward_segment(py::module_ & module)
                [](std::string label, std::string value, std::vector<std::string> inputs,
                   std::vector<std::string> outputs, std::vector<std::string> parameters,
                   std::optional<InputDerivativeGraph> input_derivatives, bool stored_parameters,
-                  std::vector<std::size_t> argument_order)
+                  std::vector<std::size_t> argument_order, bool whole_batch)
                {
                  return ForwardSegmentDescription{label,
                                                   value,
@@ -98,10 +98,11 @@ void bind_forward_segment(py::module_ & module)
                                                   parameters,
                                                   input_derivatives,
                                                   stored_parameters,
-                                                  argument_order};
+                                                  argument_order,
+                                                  whole_batch};
                }),
            py::kw_only(), "label"_a, "value"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "input_derivatives"_a, "stored_parameters"_a, "argument_order"_a);
+           "input_derivatives"_a, "stored_parameters"_a, "argument_order"_a, "whole_batch"_a);
 }
 
 void bind_implicit_segment(py::module_ & module)
@@ -145,15 +146,16 @@ void bind_implicit_segment(py::module_ & module)
                   std::vector<std::string> parameters, std::string residual,
                   DirectionDescription direction, std::optional<SensitivityDescription> sensitivity,
                   std::optional<PredictorDescription> predictor, InitialGuess initial_guess,
-                  NewtonSettings newton)
+                  NewtonSettings newton, bool whole_batch)
                {
-                 return ImplicitSegmentDescription{
-                     label,     unknown_groups, given_groups, residual_groups, parameters, residual,
-                     direction, sensitivity,    predictor,    initial_guess,   newton};
+                 return ImplicitSegmentDescription{label,           unknown_groups, given_groups,
+                                                   residual_groups, parameters,     residual,
+                                                   direction,       sensitivity,    predictor,
+                                                   initial_guess,   newton,         whole_batch};
                }),
            py::kw_only(), "label"_a, "unknown_groups"_a, "given_groups"_a, "residual_groups"_a,
            "parameters"_a, "residual"_a, "direction"_a, "sensitivity"_a, "predictor"_a,
-           "initial_guess"_a, "newton"_a);
+           "initial_guess"_a, "newton"_a, "whole_batch"_a);
 }
 
 void bind_model_description(py::module_ & module)
@@ -164,13 +166,13 @@ void bind_model_description(py::module_ & module)
                   std::vector<BoundaryVariable> inputs, std::vector<BoundaryVariable> outputs,
                   std::vector<ParameterDescription> parameters,
                   std::vector<std::pair<std::string, std::string>> derivatives,
-                  std::vector<SegmentDescription> segments)
+                  std::vector<SegmentDescription> segments, std::optional<FixedBatch> fixed_batch)
                {
-                 return ModelDescription{label,   device,     dtype,       inputs,
-                                         outputs, parameters, derivatives, segments};
+                 return ModelDescription{label,      device,      dtype,    inputs,     outputs,
+                                         parameters, derivatives, segments, fixed_batch};
                }),
            py::kw_only(), "label"_a, "device"_a, "dtype"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "derivatives"_a, "segments"_a);
+           "derivatives"_a, "segments"_a, "fixed_batch"_a);
 }
 
 } // namespace

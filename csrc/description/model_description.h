@@ -1,6 +1,8 @@
 // All that the core needs to know about one leaf of an artifact; filled in by core_bridge.py.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +12,9 @@
 
 namespace neml2_aoti_plugin
 {
+
+/// The batch shape that graphs were traced with; unset for an extent that may vary.
+using FixedBatch = std::vector<std::optional<std::int64_t>>;
 
 struct ModelDescription
 {
@@ -21,6 +26,7 @@ struct ModelDescription
   std::vector<ParameterDescription> parameters;
   std::vector<std::pair<std::string, std::string>> derivatives; // (output, input), authored names
   std::vector<SegmentDescription> segments;
+  std::optional<FixedBatch> fixed_batch; // unset: graphs run on any number of rows
 };
 
 } // namespace neml2_aoti_plugin

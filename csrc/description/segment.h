@@ -18,7 +18,7 @@ struct InputDerivativeGraph
 {
   std::string graph;
   std::vector<InputPair> pairs;
-  bool stacked; // one matrix of all blocks: outputs by rows, inputs by columns
+  bool stacked = false; // one matrix of all blocks: outputs by rows, inputs by columns
 };
 
 struct ForwardSegmentDescription
@@ -29,16 +29,18 @@ struct ForwardSegmentDescription
   std::vector<std::string> outputs;
   std::vector<std::string> parameters;
   std::optional<InputDerivativeGraph> input_derivatives;
-  bool stored_parameters; // graphs take parameters at their stored shape, not one value per row
+  bool stored_parameters =
+      false; // graphs take parameters at their stored shape, not one value per row
   // Position in inputs and parameters of each argument of the graphs; empty: as listed.
   std::vector<std::size_t> argument_order;
+  bool whole_batch = false; // graphs run on all rows of a call, and on no part of them
 };
 
 /// step(u, g, p) -> du, b; or u + du and the residual there
 struct FusedDirection
 {
   std::string step;
-  bool returns_iterate;
+  bool returns_iterate = false;
 };
 
 /// jacobian(u, g, p) -> A, b; solve(A, b) -> du
@@ -109,6 +111,7 @@ struct ImplicitSegmentDescription
   std::optional<PredictorDescription> predictor;
   InitialGuess initial_guess;
   NewtonSettings newton;
+  bool whole_batch = false; // graphs run on all rows of a call, and on no part of them
 };
 
 using SegmentDescription = std::variant<ForwardSegmentDescription, ImplicitSegmentDescription>;

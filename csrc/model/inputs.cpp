@@ -25,10 +25,33 @@ Shape common_batch(const Shape & batch, const Shape & next, const std::string & 
   return *common;
 }
 
+/// Graphs that were traced for one batch read past the end of any other.
+void check_fixed_batch(const FixedBatch & fixed, const Shape & batch)
+{
+  std::string expected;
+  std::int64_t known = 1;
+  bool varies = false;
+  for (const auto & extent : fixed)
+  {
+    expected += (expected.empty() ? "" : ", ") + (extent ? std::to_string(*extent) : "any size");
+    known *= extent.value_or(1);
+    varies = varies || !extent;
+  }
+  const auto rows = element_count(batch);
+  const bool fits = varies ? known != 0 && rows % known == 0 : rows == known;
+  if (!fits)
+    throw InputError("the inputs have batch shape " + to_string(batch) + ", " +
+                     std::to_string(rows) + " rows, but the artifact was compiled for the batch (" +
+                     expected +
+                     ") and no other. Call it with that batch, or recompile it without "
+                     "--no-dynamic-batch and with an example shape of one axis.");
+}
+
 } // namespace
 
 Inputs::Inputs(const ModelDescription & model, at::ScalarType dtype, at::Device device)
-    : variables_(model.inputs), parameters_(model.parameters), dtype_(dtype), device_(device)
+    : variables_(model.inputs), parameters_(model.parameters), fixed_batch_(model.fixed_batch),
+      dtype_(dtype), device_(device)
 {
 }
 
@@ -84,6 +107,8 @@ PreparedInputs Inputs::prepare(const TensorMap & given, const ParameterValues & 
     batch = common_batch(batch, parameters.at(parameter.name).batch,
                          "parameter '" + parameter.public_name + "'");
 
+  if (fixed_batch_)
+    check_fixed_batch(*fixed_batch_, batch);
   PreparedInputs prepared{batch, element_count(batch), {}};
   for (std::size_t k = 0; k < checked.size(); ++k)
     prepared.state[variables_[k].name] = {to_rows(checked[k], batch, prepared.rows),

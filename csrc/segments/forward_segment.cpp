@@ -151,6 +151,12 @@ Tensors ForwardSegment::run_graph(Graph & graph, std::size_t blocks, const State
 Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, std::size_t expected,
                                     std::int64_t rows) const
 {
+  if (description_.whole_batch)
+    throw UnsupportedFeatureError(
+        "segment '" + description_.label +
+        "': parameters differ between rows, but its graphs take one value for all rows and were "
+        "compiled for a fixed batch (--no-dynamic-batch). Set single values, or recompile the "
+        "model.");
   std::vector<Tensors> by_result(expected);
   for (std::int64_t row = 0; row < rows; ++row)
   {

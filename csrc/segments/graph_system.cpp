@@ -5,9 +5,11 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_lu_factor_ex.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "graphs/graph_run_error.h"
+#include "layout/packing.h"
 
 namespace neml2_aoti_plugin
 {
@@ -57,13 +59,20 @@ Tensors GraphSystem::arguments(const Groups & u) const
   Tensors arguments = u;
   make_contiguous(arguments);
   arguments.insert(arguments.end(), givens_.begin(), givens_.end());
+  if (placement_)
+    arguments = select_rows(arguments, placement_->stand_in);
   arguments.insert(arguments.end(), parameters_.begin(), parameters_.end());
   return arguments;
 }
 
 Groups GraphSystem::residual(const Groups & u) const
 {
-  return graphs_.residual->run(arguments(u), graphs_.groups);
+  return own_rows(graphs_.residual->run(arguments(u), graphs_.groups));
+}
+
+Groups GraphSystem::own_rows(Groups results) const
+{
+  return placement_ ? select_rows(results, placement_->position) : std::move(results);
 }
 
 Tensors GraphSystem::operator_blocks(Graph & jacobian, const Tensors & arguments,
@@ -97,6 +106,7 @@ NewtonUpdate GraphSystem::update(const Groups & u) const
   {
     auto results = solve.graph->run(solve.arguments, solve.results);
     results.resize(graphs_.groups); // a fused step also returns b
+    results = own_rows(std::move(results));
     return {returns_iterate() ? differences(results, u) : std::move(results), {}, {}};
   }
   catch (const GraphRunError & error)
@@ -137,8 +147,17 @@ NewtonUpdate GraphSystem::update_by_halves(const Groups & u) const
 
 std::unique_ptr<NonlinearSystem> GraphSystem::restricted_to(const at::Tensor & rows) const
 {
-  return std::make_unique<GraphSystem>(graphs_, select_rows(givens_, rows), parameters_,
-                                       rows.size(0));
+  auto part =
+      std::make_unique<GraphSystem>(graphs_, select_rows(givens_, rows), parameters_, rows.size(0));
+  if (graphs_.whole_batch)
+  {
+    const auto places = placement_ ? placement_->stand_in.size(0) : rows_;
+    const auto position = placement_ ? placement_->position.index_select(0, rows) : rows;
+    const auto own = at::arange(rows.size(0), rows.options());
+    const auto stand_in = at::zeros({places}, rows.options()).index_copy(0, position, own);
+    part->placement_ = Placement{position, stand_in};
+  }
+  return part;
 }
 
 } // namespace neml2_aoti_plugin

@@ -1,6 +1,7 @@
 // The residual system of an implicit segment, evaluated by its compiled graphs.
 #pragma once
 
+#include <optional>
 #include <variant>
 
 #include "graphs/graph.h"
@@ -25,7 +26,8 @@ struct SolveGraphs
 
   Graph * residual;
   std::variant<Fused, Operator> direction;
-  std::size_t groups; // of unknowns, and as many of residuals
+  std::size_t groups;       // of unknowns, and as many of residuals
+  bool whole_batch = false; // run on all rows of a call, and on no part of them
 };
 
 class GraphSystem : public NonlinearSystem
@@ -46,6 +48,13 @@ public:
   static Tensors operator_blocks(Graph & jacobian, const Tensors & arguments, std::size_t groups);
 
 private:
+  /// Where the rows of a restricted system stand among those that the graphs must run on.
+  struct Placement
+  {
+    at::Tensor position; // of each own row
+    at::Tensor stand_in; // own row to put in each place, be it its own or an arbitrary one
+  };
+
   /// The graph whose linear solve may fail, with its arguments at u.
   struct LinearSolve
   {
@@ -56,6 +65,7 @@ private:
   };
 
   bool returns_iterate() const;
+  Groups own_rows(Groups results) const;
   LinearSolve linear_solve(const Groups & u) const;
   NewtonUpdate update_by_halves(const Groups & u) const;
 
@@ -63,6 +73,7 @@ private:
   Groups givens_;
   Tensors parameters_;
   std::int64_t rows_;
+  std::optional<Placement> placement_;
 };
 
 } // namespace neml2_aoti_plugin

@@ -19,7 +19,10 @@ namespace
 
 SolveGraphs solve_graphs(const ImplicitSegmentDescription & description, GraphStore & graphs)
 {
-  SolveGraphs result{&graphs.get(description.residual), {}, description.unknown_groups.size()};
+  SolveGraphs result{&graphs.get(description.residual),
+                     {},
+                     description.unknown_groups.size(),
+                     description.whole_batch};
   if (const auto * fused = std::get_if<FusedDirection>(&description.direction))
   {
     result.direction = SolveGraphs::Fused{&graphs.get(fused->step), fused->returns_iterate};

@@ -98,6 +98,7 @@ class ForwardSegment:
         input_derivatives: InputDerivativeGraph | None,
         stored_parameters: bool,
         argument_order: Sequence[int],
+        whole_batch: bool,
     ) -> None: ...
 
 class FusedDirection:
@@ -138,6 +139,7 @@ class ImplicitSegment:
         predictor: Predictor | None,
         initial_guess: InitialGuess,
         newton: NewtonSettings,
+        whole_batch: bool,
     ) -> None: ...
 
 class ModelDescription:
@@ -152,6 +154,7 @@ class ModelDescription:
         parameters: Sequence[Parameter],
         derivatives: Sequence[tuple[str, str]],
         segments: Sequence[ForwardSegment | ImplicitSegment],
+        fixed_batch: Sequence[int | None] | None,
     ) -> None: ...
 
 class Model:

@@ -229,7 +229,7 @@ def _read_input_sensitivity(
     unknown_groups: Sequence[Group],
     given_groups: Sequence[Group],
 ) -> FusedSensitivity | CellSensitivity | OperatorSensitivity | None:
-    if fields.has("ift_cells"):
+    if fields.boolean("cell_sensitivity", default=False):
         return CellSensitivity(
             graph=fields.graph("ift_package"),
             cells=_read_cells(fields, scope, unknown_groups, given_groups),
@@ -263,7 +263,7 @@ def _read_cells(
     ]
     entries = fields.objects("ift_cells")
     if len(entries) != len(expected):
-        raise fields.error("ift_cells", f"{len(expected)} cells, one per pair of groups")
+        raise fields.error("ift_cells", f"a list of length {len(expected)}, one per pair of groups")
     cells = []
     for entry, (row, column) in zip(entries, expected, strict=True):
         _check_cell_side(entry, "row", row, unknown_groups, scope.base_shapes)

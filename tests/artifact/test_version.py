@@ -79,6 +79,41 @@ def test_canonical_document_reads_like_the_original(name: str) -> None:
     assert again.inputs == first.inputs
 
 
+def test_upgrade_from_2_makes_one_dense_group_of_each_side() -> None:
+    upgraded = from_v2.upgrade(golden("v2/viscoplasticity"))
+    segment = upgraded["segments"][0]
+    assert upgraded["schema_version"] == 3
+    assert segment["step_returns_iterate"] is True
+    (group,) = segment["given_group_infos"]
+    assert group["structure"] == "dense"
+    assert group["var_names"] == ["strain", "plastic_strain~1", "t", "t~1"]
+    assert [slot["base_shape"] for slot in group["per_var_info"]] == [[6], [6], [], []]
+    assert [residual["var_size"] for residual in segment["residuals"]] == [6]
+    (cell,) = segment["ift_cells"]
+    assert [slot["name"] for slot in cell["row_vars"]] == ["plastic_strain"]
+    assert upgraded["segments"][1]["stacked_jacobian"] is True
+
+
+def test_upgrade_from_3_offers_all_derivatives_and_base_shapes_by_type() -> None:
+    upgraded = from_v3.upgrade(golden("v3/viscoplasticity"))
+    assert upgraded["schema_version"] == 7
+    inputs = [entry["name"] for entry in upgraded["inputs"]]
+    assert upgraded["derivatives"] == [
+        [output["name"], name] for output in upgraded["outputs"] for name in inputs
+    ]
+    assert upgraded["parameter_derivatives"] == []
+    assert {entry["var_type"]: entry["base_shape"] for entry in upgraded["inputs"]} == {
+        "SR2": [6],
+        "Scalar": [],
+    }
+    assert upgraded["segments"][1]["stored_parameters"] is True
+
+
+def test_upgrade_from_3_gives_parameters_their_stored_shape_as_base_shape() -> None:
+    upgraded = from_v3.upgrade(golden("v3/elasticity"))
+    assert [entry["param_base_shape"] for entry in upgraded["parameters"]] == [[], []]
+
+
 def test_upgrade_from_7_says_what_12_cannot() -> None:
     upgraded = from_v7.upgrade(golden("v7/viscoplasticity"))
     segment = upgraded["segments"][0]
@@ -108,7 +143,9 @@ def test_upgrade_from_12_sets_no_bound_on_updates() -> None:
     assert upgraded["solver_config"]["substep_del_tol"] == math.inf
 
 
-@pytest.mark.parametrize("upgrade", [from_v7.upgrade, from_v12.upgrade])
+@pytest.mark.parametrize(
+    "upgrade", [from_v2.upgrade, from_v3.upgrade, from_v7.upgrade, from_v12.upgrade]
+)
 @pytest.mark.parametrize(
     "document",
     [

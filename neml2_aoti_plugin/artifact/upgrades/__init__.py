@@ -15,8 +15,9 @@ implicit segment
     ``step_returns_iterate``: true where ``step_package`` returns u + du and the residual there
     instead of (du, b) (version 2).
 
-    ``ift_cells``: ``ift_package`` returns one matrix per pair of an unknown and a given group,
-    instead of one block per pair of variables (versions 2 and 3).
+    ``cell_sensitivity``: true where ``ift_package`` returns one matrix per pair of an unknown and a
+    given group, as ``ift_cells`` lists them, instead of one block per pair of variables (versions 2
+    and 3).
 
     ``initial_guess``: ``"zero"`` or ``"state"`` (the default), for unknowns that no predictor sets.
 

@@ -14,6 +14,7 @@ from typing import Any
 from neml2_aoti_plugin.artifact.upgrades.base_shapes import with_base_shapes
 from neml2_aoti_plugin.artifact.upgrades.segments import (
     map_forward_segments,
+    map_implicit_segments,
     map_objects,
     names_of,
 )
@@ -29,6 +30,7 @@ def upgrade(document: Mapping[str, Any]) -> dict[str, Any]:
         result["parameters"] = map_objects(document["parameters"], _parameter)
     if "segments" in document:
         result["segments"] = map_forward_segments(document, _forward_segment)
+        result["segments"] = map_implicit_segments(result, _implicit_segment)
     result["derivatives"] = [
         [output, input_]
         for output in names_of(document.get("outputs"))
@@ -44,3 +46,7 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 
 def _forward_segment(segment: dict[str, Any]) -> dict[str, Any]:
     return {**segment, "stored_parameters": True}
+
+
+def _implicit_segment(segment: dict[str, Any]) -> dict[str, Any]:
+    return {**segment, "cell_sensitivity": True}
