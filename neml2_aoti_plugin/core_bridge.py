@@ -34,6 +34,10 @@ def describe_model(manifest: m.Manifest) -> _core.ModelDescription:
             for segment in manifest.segments
         ],
         fixed_batch=manifest.fixed_batch,
+        argument_ranks={
+            _path(manifest.leaf.folder, graph): ranks
+            for graph, ranks in manifest.argument_ranks.items()
+        },
     )
 
 

@@ -166,13 +166,15 @@ void bind_model_description(py::module_ & module)
                   std::vector<BoundaryVariable> inputs, std::vector<BoundaryVariable> outputs,
                   std::vector<ParameterDescription> parameters,
                   std::vector<std::pair<std::string, std::string>> derivatives,
-                  std::vector<SegmentDescription> segments, std::optional<FixedBatch> fixed_batch)
+                  std::vector<SegmentDescription> segments, std::optional<FixedBatch> fixed_batch,
+                  std::map<std::string, std::vector<std::int64_t>> argument_ranks)
                {
-                 return ModelDescription{label,      device,      dtype,    inputs,     outputs,
-                                         parameters, derivatives, segments, fixed_batch};
+                 return ModelDescription{label,       device,        dtype,       inputs,
+                                         outputs,     parameters,    derivatives, segments,
+                                         fixed_batch, argument_ranks};
                }),
            py::kw_only(), "label"_a, "device"_a, "dtype"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "derivatives"_a, "segments"_a, "fixed_batch"_a);
+           "derivatives"_a, "segments"_a, "fixed_batch"_a, "argument_ranks"_a);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,6 +28,8 @@ struct ModelDescription
   std::vector<std::pair<std::string, std::string>> derivatives; // (output, input), authored names
   std::vector<SegmentDescription> segments;
   std::optional<FixedBatch> fixed_batch; // unset: graphs run on any number of rows
+  // By graph, the rank of every argument with its batch axes; only where those are not one axis.
+  std::map<std::string, std::vector<std::int64_t>> argument_ranks;
 };
 
 } // namespace neml2_aoti_plugin

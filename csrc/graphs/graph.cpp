@@ -31,8 +31,8 @@ std::string reason_of(const std::exception & error)
 
 } // namespace
 
-Graph::Graph(std::string path, int device_index)
-    : path_(std::move(path)), device_index_(device_index)
+Graph::Graph(std::string path, int device_index, std::optional<BatchAxes> axes)
+    : path_(std::move(path)), device_index_(device_index), axes_(std::move(axes))
 {
 }
 
@@ -59,7 +59,8 @@ Tensors Graph::run(const Tensors & arguments, std::size_t expected)
   Tensors results;
   try
   {
-    results = loader_->run(arguments);
+    results =
+        axes_ ? axes_->merged(loader_->run(axes_->split(arguments))) : loader_->run(arguments);
   }
   catch (const c10::OutOfMemoryError &)
   {

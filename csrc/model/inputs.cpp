@@ -28,23 +28,23 @@ Shape common_batch(const Shape & batch, const Shape & next, const std::string & 
 /// Graphs that were traced for one batch read past the end of any other.
 void check_fixed_batch(const FixedBatch & fixed, const Shape & batch)
 {
-  std::string expected;
-  std::int64_t known = 1;
-  bool varies = false;
+  Shape extents;
+  std::string shown;
   for (const auto & extent : fixed)
   {
-    expected += (expected.empty() ? "" : ", ") + (extent ? std::to_string(*extent) : "any size");
-    known *= extent.value_or(1);
-    varies = varies || !extent;
+    if (extent)
+      extents.push_back(*extent);
+    shown += (shown.empty() ? "" : ", ") + (extent ? std::to_string(*extent) : "any");
   }
+  const bool varies = extents.size() < fixed.size();
   const auto rows = element_count(batch);
-  const bool fits = varies ? known != 0 && rows % known == 0 : rows == known;
-  if (!fits)
-    throw InputError("the inputs have batch shape " + to_string(batch) + ", " +
-                     std::to_string(rows) + " rows, but the artifact was compiled for the batch (" +
-                     expected +
-                     ") and no other. Call it with that batch, or recompile it without "
-                     "--no-dynamic-batch and with an example shape of one axis.");
+  if (rows > 0 && ends_with(batch, extents) && (varies || rows == element_count(extents)))
+    return;
+  throw InputError("the inputs have batch shape " + to_string(batch) +
+                   ", but the artifact was compiled for the batch shape (" + shown +
+                   (fixed.size() == 1 ? ",)" : ")") +
+                   " alone. Call it with that batch, or recompile it without "
+                   "--no-dynamic-batch and with an --example-batch-shape of one axis.");
 }
 
 } // namespace

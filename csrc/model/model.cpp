@@ -34,6 +34,14 @@ int loader_index(const at::Device & device)
   return device.has_index() && !device.is_cpu() ? device.index() : -1;
 }
 
+std::map<std::string, BatchAxes> batch_axes(const ModelDescription & description)
+{
+  std::map<std::string, BatchAxes> axes;
+  for (const auto & [graph, ranks] : description.argument_ranks)
+    axes[graph] = {description.fixed_batch.value(), ranks};
+  return axes;
+}
+
 std::unique_ptr<Segment> make_segment(const SegmentDescription & description,
                                       const ShapeTable & shapes, GraphStore & graphs)
 {
@@ -57,7 +65,8 @@ Model::Model(ModelDescription description)
     : description_(std::move(description)), device_(description_.device),
       dtype_(parse_dtype(description_.dtype)),
       parameters_(description_.parameters, options_on(device_).dtype(dtype_)),
-      inputs_(description_, dtype_, device_), graphs_(loader_index(device_))
+      inputs_(description_, dtype_, device_),
+      graphs_(loader_index(device_), batch_axes(description_))
 {
   const ShapeTable shapes(description_);
   for (const auto & segment : description_.segments)

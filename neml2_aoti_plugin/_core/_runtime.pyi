@@ -155,6 +155,7 @@ class ModelDescription:
         derivatives: Sequence[tuple[str, str]],
         segments: Sequence[ForwardSegment | ImplicitSegment],
         fixed_batch: Sequence[int | None] | None,
+        argument_ranks: Mapping[str, Sequence[int]],
     ) -> None: ...
 
 class Model:

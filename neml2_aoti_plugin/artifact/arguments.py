@@ -69,7 +69,11 @@ def check_arguments(manifest: Manifest, packages: Mapping[str, PackageFacts]) ->
                 batches.setdefault(batch, graph)
     for graph, count in _expected_counts(manifest):
         _check_count(packages[graph], count)
-    return replace(manifest, fixed_batch=_fixed_batch(manifest, batches))
+    fixed_batch = _fixed_batch(manifest, batches)
+    if fixed_batch is None or len(fixed_batch) == 1:
+        return replace(manifest, fixed_batch=fixed_batch)
+    ranks = {graph: _argument_ranks(package) for graph, package in packages.items()}
+    return replace(manifest, fixed_batch=fixed_batch, argument_ranks=ranks)
 
 
 # -- order of arguments --------------------------------------------------------------------------
@@ -302,6 +306,16 @@ def _other_compilation(package: PackageFacts, difference: str) -> ArtifactError:
         "different compilations, as when another leaf was compiled later with other options. "
         "Recompile this leaf."
     )
+
+
+def _argument_ranks(package: PackageFacts) -> tuple[int, ...]:
+    if package.arguments is None:
+        raise ArtifactError(
+            f"{package.file}: does not tell the shapes of its arguments, while other graphs were "
+            "traced with several batch axes. Recompile the model with an --example-batch-shape of "
+            "one axis."
+        )
+    return tuple(len(argument.shape) for argument in package.arguments)
 
 
 def _fixed_batch(manifest: Manifest, batches: Mapping[Extents, str]) -> Extents | None:

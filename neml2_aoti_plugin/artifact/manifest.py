@@ -10,7 +10,8 @@ Shapes exclude the batch: a value has the shape ``(*batch, *sub_batch_shape, *ba
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -363,3 +364,6 @@ class Manifest:
     fixed_batch: tuple[int | None, ...] | None = None
     """The batch shape that the graphs were traced with, where it is not of rank one and any size;
     ``None`` for an extent that may vary. Known once the graph files have been inspected."""
+    argument_ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By graph, the rank of every argument with its batch axes; only where :attr:`fixed_batch` is
+    not one axis."""
