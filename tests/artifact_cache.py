@@ -34,8 +34,8 @@ LOG_LINES_SHOWN = 40
 class Recipe:
     """What to ask of ``neml2-compile``."""
 
-    driver: str = "driver"
-    """Driver whose model is compiled; the stub keeps all drivers."""
+    driver: str | None = "driver"
+    """Driver whose model is compiled; the stub keeps all drivers. ``None``: the model ``model``."""
     derivatives: tuple[str, ...] = ()
     """``OUT:IN`` pairs; ``:`` is all of them."""
     parameters: tuple[str, ...] = ()
@@ -48,14 +48,12 @@ class Recipe:
     dynamic_batch: bool = True
     writer: str | None = None
     """The neml2 release that compiles, if not the installed one."""
-    dialect: tuple[tuple[str, str], ...] = ()
-    """Words to replace in the input file, which is in the language of the installed release."""
 
     def options(self, device: str) -> tuple[str, ...]:
         # The first releases know no drivers; their stubs keep all of them.
-        of_driver = self.writer not in _WITHOUT_DRIVERS
+        without = self.driver is None or self.writer in _WITHOUT_DRIVERS
         return (
-            *(("--driver", self.driver) if of_driver else ("--model", "model")),
+            *(("--model", "model") if without else ("--driver", str(self.driver))),
             *(word for shape in self.example_batch_shapes for word in (_SHAPE_OPTION, shape)),
             *(() if self.dynamic_batch else ("--no-dynamic-batch",)),
             "--device",
@@ -78,14 +76,6 @@ _FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5
 _EIGENSTRAIN_FIRST = (
     "Models/model/models:='eigenstrain strain mechanical_strain return_map "
     "elastic_strain elasticity von_mises_stress stress_trace'"
-)
-
-_CRYSTAL_IN_3_0_3 = (
-    ("MRP", "Rot"),
-    *(
-        (f"    {name} = '(2; 4)'", f"    {name}~1 = '(2; 4)'")
-        for name in ("elastic_strain", "slip_hardening", "orientation")
-    ),
 )
 
 RECIPES = MappingProxyType(
@@ -123,7 +113,6 @@ RECIPES = MappingProxyType(
         ("composed", "schema3"): Recipe(
             parameters=("eigenstrain.alpha",), overrides=(_EIGENSTRAIN_FIRST,), writer="3.0.3"
         ),
-        ("crystal", "schema3"): Recipe(writer="3.0.3", dialect=_CRYSTAL_IN_3_0_3),
         ("elasticity", "static"): Recipe(
             derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
         ),
@@ -216,12 +205,11 @@ def compile_input(
     cache.mkdir(parents=True, exist_ok=True)
     options = recipe.options(device)
     writer = recipe.writer or metadata.version("neml2")
-    key = _key(model_file, (*options, *sum(recipe.dialect, ())), writer)
-    folder = cache / f"{name}-{variant}-{device}-{key[:16]}"
+    folder = cache / f"{name}-{variant}-{device}-{_key(model_file, options, writer)[:16]}"
     with _locked(folder.with_suffix(".lock")):
         record = folder / "record.json"
         if not record.exists():
-            _compile(model_file, recipe, options, folder, record, writer)
+            _compile(model_file, options, folder, record, writer)
         _bring_golds(model_file.parent / "gold", folder / "gold")
     return _describe(folder, record, model_file, recipe, name, variant, device)
 
@@ -267,19 +255,14 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _compile(
-    model_file: Path,
-    recipe: Recipe,
-    options: tuple[str, ...],
-    folder: Path,
-    record: Path,
-    writer: str,
+    model_file: Path, options: tuple[str, ...], folder: Path, record: Path, writer: str
 ) -> None:
     # Compiled in place, not moved there: stubs of neml2 <= 3.0.6 hold absolute paths.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     command = [
         str(Path(sys.executable).with_name("neml2-compile")),
-        str(_in_dialect(model_file, recipe, folder)),
+        str(model_file),
         "--output-dir",
         str(folder),
         *options,
@@ -298,19 +281,6 @@ def _compile(
     if code != 0 or not list(folder.glob("*_aoti.i")):
         raise CompileError(_failure(command, code, log))
     _write_record(record, command, writer, time.perf_counter() - start)
-
-
-def _in_dialect(model_file: Path, recipe: Recipe, folder: Path) -> Path:
-    """The input file in the language of the writer."""
-    if not recipe.dialect:
-        return model_file
-    text = model_file.read_text()
-    for word, replacement in recipe.dialect:
-        assert word in text, f"{model_file} has no {word!r} to replace"
-        text = text.replace(word, replacement)
-    translated = folder / "input.i"
-    translated.write_text(text)
-    return translated
 
 
 def _compiler_environment(cache: Path, writer: str) -> dict[str, str]:

@@ -70,10 +70,12 @@ PURE = Suite(name="pure", core=("layout/shapes.cpp", "layout/shape_table.cpp"), 
 SOLVER = Suite(
     name="solver",
     core=(
+        "graphs/batch_axes.cpp",
         "layout/*.cpp",
         "numerics/*.cpp",
         "segments/graph_*.cpp",
         "segments/implicit_segment.cpp",
+        "segments/sensitivity_cells.cpp",
         "segments/tangents.cpp",
         "model/inputs.cpp",
         "model/parameters.cpp",

@@ -27,9 +27,9 @@ struct ModelDescription
   std::vector<ParameterDescription> parameters;
   std::vector<std::pair<std::string, std::string>> derivatives; // (output, input), authored names
   std::vector<SegmentDescription> segments;
-  std::optional<FixedBatch> fixed_batch; // unset: graphs run on any number of rows
+  std::optional<FixedBatch> fixed_batch = {}; // unset: graphs run on any number of rows
   // By graph, the rank of every argument with its batch axes; only where those are not one axis.
-  std::map<std::string, std::vector<std::int64_t>> argument_ranks;
+  std::map<std::string, std::vector<std::int64_t>> argument_ranks = {};
 };
 
 } // namespace neml2_aoti_plugin

@@ -32,7 +32,7 @@ struct ForwardSegmentDescription
   bool stored_parameters =
       false; // graphs take parameters at their stored shape, not one value per row
   // Position in inputs and parameters of each argument of the graphs; empty: as listed.
-  std::vector<std::size_t> argument_order;
+  std::vector<std::size_t> argument_order = {};
   bool whole_batch = false; // graphs run on all rows of a call, and on no part of them
 };
 

@@ -1,7 +1,5 @@
 #include "graphs/batch_axes.h"
 
-#include <algorithm>
-
 namespace neml2_aoti_plugin
 {
 
@@ -16,6 +14,22 @@ Sizes with_leading(const at::Tensor & tensor, std::size_t count, Sizes leading)
   const auto shape = tensor.sizes();
   leading.insert(leading.end(), shape.begin() + static_cast<std::ptrdiff_t>(count), shape.end());
   return leading;
+}
+
+/// What does not depend on the batch may come with extents of one, or without the axes.
+bool has_axes(const at::Tensor & result, const std::vector<std::optional<std::int64_t>> & extents)
+{
+  if (result.dim() < static_cast<std::int64_t>(extents.size()))
+    return false;
+  bool are_as_traced = true;
+  bool are_single = true;
+  for (std::size_t axis = 0; axis < extents.size(); ++axis)
+  {
+    const auto extent = result.size(static_cast<std::int64_t>(axis));
+    are_as_traced = are_as_traced && extent == extents[axis].value_or(extent);
+    are_single = are_single && extent == 1;
+  }
+  return are_as_traced || are_single;
 }
 
 } // namespace
@@ -37,19 +51,11 @@ std::vector<at::Tensor> BatchAxes::split(const std::vector<at::Tensor> & argumen
 
 std::vector<at::Tensor> BatchAxes::merged(const std::vector<at::Tensor> & results) const
 {
-  const auto has_axes = [&](const at::Tensor & result)
-  {
-    if (result.dim() < static_cast<std::int64_t>(extents.size()))
-      return false;
-    for (std::size_t axis = 0; axis < extents.size(); ++axis)
-      if (extents[axis] && result.size(static_cast<std::int64_t>(axis)) != *extents[axis])
-        return false;
-    return true;
-  };
   std::vector<at::Tensor> merged;
   for (const auto & result : results)
-    merged.push_back(has_axes(result) ? result.reshape(with_leading(result, extents.size(), {-1}))
-                                      : result);
+    merged.push_back(has_axes(result, extents)
+                         ? result.reshape(with_leading(result, extents.size(), {-1}))
+                         : result);
   return merged;
 }
 

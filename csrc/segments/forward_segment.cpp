@@ -167,16 +167,21 @@ Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, st
     const auto results =
         graph.run(in_order(std::move(of_row), description_.argument_order), expected);
     for (std::size_t k = 0; k < expected; ++k)
-      by_result[k].push_back(
-          k < output_shapes_.size()
-              ? value_from(results[k], output_shapes_[k], 1, {}, description_.outputs[k], graph)
-                    .data
-              : results[k]);
+      by_result[k].push_back(of_one_row(results[k], k, graph));
   }
   Tensors merged;
   for (const auto & parts : by_result)
     merged.push_back(at::cat(parts, 0));
   return merged;
+}
+
+/// Result k of a run of one row, with that row on axis 0 also where the graph returned no batch.
+at::Tensor ForwardSegment::of_one_row(const at::Tensor & result, std::size_t k,
+                                      const Graph & graph) const
+{
+  if (k < output_shapes_.size())
+    return value_from(result, output_shapes_[k], 1, {}, description_.outputs[k], graph).data;
+  return description_.input_derivatives->stacked ? result : result.reshape({1, -1});
 }
 
 std::size_t ForwardSegment::block_count() const

@@ -64,6 +64,7 @@ ImplicitSegment::ImplicitSegment(ImplicitSegmentDescription description, const S
   {
     sensitivity_graphs_ = {&graphs.get(cells->graph)};
     cell_pairs_ = cell_pairs(cells->cells);
+    joined_givens_ = joined_givens(cells->cells);
     sensitivity_pairs_ = &cell_pairs_;
   }
   else
@@ -262,8 +263,19 @@ void ImplicitSegment::drop_predicted_tangents(Tangents & tangents) const
   }
 }
 
+void ImplicitSegment::refuse_joined_tangents(const Tangents & tangents) const
+{
+  for (const auto & given : joined_givens_)
+    if (tangents.has(given))
+      throw UnsupportedFeatureError(
+          "segment '" + description_.label + "': derivatives with respect to '" + given +
+          "' were compiled as if all its sites moved together, though its unknowns depend on each "
+          "of them. Use jvp without it, or recompile the model with neml2 3.1.0.");
+}
+
 void ImplicitSegment::run(State & state, Tangents & tangents, const Call & call) const
 {
+  refuse_joined_tangents(tangents);
   const auto solution = solve(state, call);
   drop_predicted_tangents(tangents);
   std::unordered_map<std::string, SeedTangents> computed;

@@ -38,6 +38,7 @@ private:
   void write_unknowns(const Groups & solved, bool at_guess, State & state, const Call & call) const;
   Tensors sensitivity_blocks(const Solution & solution) const;
   void drop_predicted_tangents(Tangents & tangents) const;
+  void refuse_joined_tangents(const Tangents & tangents) const;
 
   bool is_predicted(const std::string & variable) const;
   std::vector<std::pair<std::string, at::Tensor>> named_unknowns(const Groups & unknowns) const;
@@ -48,6 +49,7 @@ private:
   std::vector<std::optional<KnownShape>> predicted_shapes_;
   std::vector<Graph *> sensitivity_graphs_;
   std::vector<InputPair> cell_pairs_; // where the graph returns cells instead of pairs
+  std::vector<std::string> joined_givens_;
   const std::vector<InputPair> * sensitivity_pairs_ = nullptr;
 };
 

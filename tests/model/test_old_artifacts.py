@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from artifact_cache import CompiledCase, compiled
+from artifact_cache import CompiledCase, Recipe, compile_input, compiled
 from differences import differences
 from programs import assert_passes_in_silence, neml2_run
 from twins import Tensors, Twin, scaled_difference, sensitivity_scale
 
 from neml2_aoti_plugin import Model
-from neml2_aoti_plugin.artifact.manifest import CellSensitivity, ForwardSegment, ImplicitSegment
+from neml2_aoti_plugin.artifact.manifest import ForwardSegment
+from neml2_aoti_plugin.errors import UnsupportedFeatureError
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,8 @@ OLD = (
 DERIVATIVES = (*OLD, ("composed", "schema2"))
 
 DIFFERENCE_TOLERANCE = 1e-6
+
+TWO_GROUPS = Path(__file__).parent / "inputs" / "two_groups.i"
 
 
 def case_id(value: tuple[str, str]) -> str:
@@ -170,36 +172,80 @@ def test_parameter_that_was_traced_between_inputs_reaches_its_argument(
     assert scaled_difference(model.forward(inputs)["stress"], expected) < 1e-9
 
 
-# --- sub-batched unknowns in a block group
+# --- sub-batched unknowns
 
 
-def test_old_crystal_agrees_with_the_native_model(twin_of: Callable[..., Twin]) -> None:
-    twin = twin_of("crystal")
-    ours = replace(twin, model=Model(compiled("crystal", variant="schema3").metadata))
-    inputs = twin.inputs(3)
-    found = ours.model.forward(inputs)
-    for row in range(3):
-        expected = twin.run_native({name: value[row : row + 1] for name, value in inputs.items()})
-        for name, value in found.items():
-            assert scaled_difference(value[row : row + 1], expected[name]) < 1e-10, name
+def two_groups(*overrides: str) -> CompiledCase:
+    """Three sites and what they share, in a block and a dense group unless told otherwise."""
+    recipe = Recipe(
+        driver=None,
+        example_batch_shapes=("site=(2;3)", "share=(2;3)"),
+        overrides=overrides,
+        writer="3.0.3",
+    )
+    variant = "block_and_dense" if not overrides else "one_dense"
+    return compile_input(TWO_GROUPS, recipe, name="two_groups", variant=variant)
 
 
-def test_old_crystal_jvp_agrees_with_central_differences(twin_of: Callable[..., Twin]) -> None:
-    model = solved_to_rounding(Model(compiled("crystal", variant="schema3").metadata))
-    segment = model.manifest.segments[0]
-    assert isinstance(segment, ImplicitSegment)
-    assert isinstance(segment.input_sensitivity, CellSensitivity)
-    inputs = twin_of("crystal").inputs(3)
-    generator = torch.Generator().manual_seed(7)
-    for name, value in inputs.items():
-        scale = value.abs().max().item()
-        tangent = scale * torch.rand(value.shape, dtype=value.dtype, generator=generator)
-        _, derivatives = model.jvp(inputs, {name: tangent})
-        step = 1e-5
-        plus = model.forward(inputs | {name: value + step * tangent})
-        minus = model.forward(inputs | {name: value - step * tangent})
-        for output, derivative in derivatives.items():
-            reference = (plus[output] - minus[output]) / (2 * step)
-            size = max(reference.abs().max().item(), plus[output].abs().max().item())
-            error = (derivative - reference).abs().max().item()
-            assert error < DIFFERENCE_TOLERANCE * size, (output, name)
+def one_dense_group() -> CompiledCase:
+    return two_groups(
+        "EquationSystems/system/unknowns:='site load size'",
+        "EquationSystems/system/residuals:='site_residual load_residual size_residual'",
+        "EquationSystems/system/structure:='dense'",
+        "Solvers/newton/linear_solver:=lu",
+    )
+
+
+def loads() -> Tensors:
+    generator = torch.Generator().manual_seed(3)
+    shapes = {"site": (4, 3, 6), "load": (4, 6), "size": (4,), "share": (4, 3, 6), "total": (4, 6)}
+    return {
+        name: torch.rand(shape, dtype=torch.float64, generator=generator)
+        for name, shape in shapes.items()
+    }
+
+
+def assert_tangent_is_the_difference(model: Model, inputs: Tensors, name: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    tangent = torch.rand(inputs[name].shape, dtype=torch.float64, generator=generator)
+    _, derivatives = model.jvp(inputs, {name: tangent})
+    step = 1e-6
+    plus = model.forward(inputs | {name: inputs[name] + step * tangent})
+    minus = model.forward(inputs | {name: inputs[name] - step * tangent})
+    assert set(derivatives) == {"site", "load", "size"}
+    for output, derivative in derivatives.items():
+        reference = (plus[output] - minus[output]) / (2 * step)
+        assert (derivative - reference).abs().max().item() < 1e-8, output
+
+
+@pytest.mark.parametrize("compile_case", [two_groups, one_dense_group])
+def test_old_sub_batched_solution_satisfies_its_equations(
+    compile_case: Callable[[], CompiledCase],
+) -> None:
+    model = Model(compile_case().metadata)
+    inputs = loads()
+    found = model.forward(inputs)
+    site, load, size = found["site"], found["load"], found["size"]
+    trace = load[:, :3].sum(-1)
+    torch.testing.assert_close(site + load[:, None] / 5, inputs["share"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(load + site.mean(1) / 4, inputs["total"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(size + size * trace / 10, trace, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("compile_case", [two_groups, one_dense_group])
+def test_old_sub_batched_tangent_of_a_common_load_is_the_difference(
+    compile_case: Callable[[], CompiledCase],
+) -> None:
+    assert_tangent_is_the_difference(Model(compile_case().metadata), loads(), "total")
+
+
+def test_old_tangent_of_sites_in_a_dense_group_is_the_difference() -> None:
+    assert_tangent_is_the_difference(Model(one_dense_group().metadata), loads(), "share")
+
+
+def test_old_tangent_of_sites_that_others_join_is_refused() -> None:
+    """3.0.3 compiled it as if all sites moved together, which is another derivative."""
+    model = Model(two_groups().metadata)
+    inputs = loads()
+    with pytest.raises(UnsupportedFeatureError, match="'share' were compiled as if all its sites"):
+        model.jvp(inputs, {"share": inputs["share"]})

@@ -92,6 +92,36 @@ const check::Tests tests{
   check::equal(restricted->rows(), 2);
   same(restricted->residual({column({0, 0})}).at(0), column({8, 4}));
 }},
+{"graph_system_subtracts_the_start_from_an_iterate", [] {
+  Fixture fixture;
+  fixture.graphs.direction = SolveGraphs::Fused{&fixture.step_graph, true};
+  scripts()["step.pt2"] = [](const Tensors& arguments) {
+    const auto next = arguments.at(0) + step(arguments).at(0);
+    return Tensors{next, residual({next, arguments.at(1), arguments.at(2)}).at(0)};
+  };
+  same(fixture.system({4, 6}).update({column({1, 1})}).du.at(0), column({1, 2}));
+}},
+{"graph_system_of_a_whole_batch_keeps_every_row_in_its_place", [] {
+  Fixture fixture;
+  fixture.graphs.whole_batch = true;
+  std::vector<std::int64_t> rows;
+  scripts()["residual.pt2"] = [&](const Tensors& arguments) {
+    rows.push_back(arguments.at(0).size(0));
+    return Tensors{residual(arguments).at(0) + counting({3, 1}, 100.0)};  // baked by row
+  };
+  const auto system = fixture.system({4, 6, 8});
+  const auto some = system.restricted_to(index_of({2, 0}));
+  same(some->residual({column({0, 0})}).at(0), column({110, 104}));
+  same(some->restricted_to(index_of({1}))->residual({column({1})}).at(0), column({102}));
+  check::equal(rows, {3, 3});
+}},
+{"graph_system_of_a_whole_batch_finds_its_singular_rows", [] {
+  Fixture fixture;
+  fixture.graphs.whole_batch = true;
+  const auto update = fixture.system({4, 6, 8, 10, 12}).update({column({1, 0, 1, 1, 0})});
+  check::equal(update.failed_rows, {1, 4});
+  same(update.du.at(0), column({1, 0, 3, 4, 0}));
+}},
 {"graph_system_lets_other_errors_pass", [] {
   const Fixture fixture;
   scripts()["step.pt2"] = [](const Tensors&) -> Tensors { throw ArtifactError("step.pt2: damaged"); };
