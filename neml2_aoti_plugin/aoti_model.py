@@ -30,12 +30,12 @@ Tensors: TypeAlias = Mapping[str, torch.Tensor]
 class AOTIModel(torch.nn.Module):
     """A model compiled ahead of time by neml2-compile, usable wherever a native model is.
 
-    The block names the folder that neml2-compile wrote. Of the binaries in that folder, those for
-    the requested device and dtype are used: the device and dtype given when the input file is
-    loaded, otherwise the default device of torch and float64 (or the only dtype there is). Inputs
-    and outputs keep the names and types of the original model. Parameters keep the values they had
-    at compile time; those named with --parameter can be read and changed through
-    named_parameters() and set_parameter().
+    The block names the folder that neml2-compile wrote, or the metadata file in it. Of the
+    binaries in that folder, those for the requested device and dtype are used: the device and dtype
+    given when the input file is loaded, otherwise the default device of torch and float64 (or the
+    only dtype there is). Inputs and outputs keep the names and types of the original model.
+    Parameters keep the values they had at compile time; those named with --parameter can be read
+    and changed through named_parameters() and set_parameter().
 
     A compiled model stays on its device, keeps its dtype and cannot be compiled again. Calling it
     records no gradients; derivatives that were requested at compile time come from jvp() and
@@ -54,7 +54,15 @@ class AOTIModel(torch.nn.Module):
             "Folder written by neml2-compile for this model: it holds metadata.json and one "
             "subfolder per device (or, as written by neml2 3.0.4 to 3.0.6, one subfolder per "
             "device with the metadata in it). A relative path is relative to the folder of the "
-            "input file.",
+            "input file. Required, unless meta is given.",
+            default="",
+        ),
+        option(
+            "meta",
+            str,
+            "Metadata file written by neml2 3.0.3 and earlier, in place of artifact_path. A "
+            "relative path is relative to the folder of the input file.",
+            default="",
         ),
         dependency(
             "solver",

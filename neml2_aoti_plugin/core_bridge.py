@@ -22,7 +22,15 @@ def describe_model(manifest: m.Manifest) -> _core.ModelDescription:
         parameters=[_parameter(parameter) for parameter in manifest.parameters],
         derivatives=manifest.derivatives,
         parameter_derivatives=manifest.parameter_derivatives,
-        segments=[_segment(segment, manifest.leaf.folder) for segment in manifest.segments],
+        segments=[
+            _segment(segment, manifest.leaf.folder, manifest.fixed_batch is not None)
+            for segment in manifest.segments
+        ],
+        fixed_batch=manifest.fixed_batch,
+        argument_ranks={
+            _path(manifest.leaf.folder, graph): ranks
+            for graph, ranks in manifest.argument_ranks.items()
+        },
     )
 
 
@@ -59,10 +67,12 @@ def _parameter(parameter: m.Parameter) -> _core.Parameter:
     )
 
 
-def _segment(segment: m.ForwardSegment | m.ImplicitSegment, folder: Path) -> _Segment:
+def _segment(
+    segment: m.ForwardSegment | m.ImplicitSegment, folder: Path, whole_batch: bool
+) -> _Segment:
     if isinstance(segment, m.ForwardSegment):
-        return _forward_segment(segment, folder)
-    return _implicit_segment(segment, folder)
+        return _forward_segment(segment, folder, whole_batch)
+    return _implicit_segment(segment, folder, whole_batch)
 
 
 def _path(folder: Path, graph: str) -> str:
@@ -103,7 +113,9 @@ def _parameter_pairs(pairs: tuple[m.ParameterPair, ...]) -> list[_core.Parameter
     ]
 
 
-def _forward_segment(segment: m.ForwardSegment, folder: Path) -> _core.ForwardSegment:
+def _forward_segment(
+    segment: m.ForwardSegment, folder: Path, whole_batch: bool
+) -> _core.ForwardSegment:
     by_input = segment.input_derivatives
     by_parameter = segment.parameter_derivatives
     adjoint = segment.parameter_adjoint
@@ -116,7 +128,9 @@ def _forward_segment(segment: m.ForwardSegment, folder: Path) -> _core.ForwardSe
         input_derivatives=None
         if by_input is None
         else _core.InputDerivativeGraph(
-            graph=_path(folder, by_input.graph), pairs=_pairs(by_input.pairs)
+            graph=_path(folder, by_input.graph),
+            pairs=_pairs(by_input.pairs),
+            stacked=by_input.stacked,
         ),
         parameter_derivatives=None
         if by_parameter is None
@@ -130,10 +144,15 @@ def _forward_segment(segment: m.ForwardSegment, folder: Path) -> _core.ForwardSe
             parameters=adjoint.parameters,
             outputs=adjoint.outputs,
         ),
+        stored_parameters=segment.stored_parameters,
+        argument_order=segment.argument_order or (),
+        whole_batch=whole_batch,
     )
 
 
-def _implicit_segment(segment: m.ImplicitSegment, folder: Path) -> _core.ImplicitSegment:
+def _implicit_segment(
+    segment: m.ImplicitSegment, folder: Path, whole_batch: bool
+) -> _core.ImplicitSegment:
     return _core.ImplicitSegment(
         label=segment.label,
         unknown_groups=[_group(group) for group in segment.unknown_groups],
@@ -149,6 +168,7 @@ def _implicit_segment(segment: m.ImplicitSegment, folder: Path) -> _core.Implici
         initial_guess=_core.InitialGuess.__members__[segment.initial_guess.name],
         newton=describe_newton(segment.newton),
         max_substepping_level=segment.max_substepping_level,
+        whole_batch=whole_batch,
     )
 
 
@@ -175,7 +195,9 @@ def _direction(
     direction: m.FusedDirection | m.OperatorDirection | m.KrylovDirection, folder: Path
 ) -> _core.FusedDirection | _core.OperatorDirection | _core.KrylovDirection:
     if isinstance(direction, m.FusedDirection):
-        return _core.FusedDirection(step=_path(folder, direction.step))
+        return _core.FusedDirection(
+            step=_path(folder, direction.step), returns_iterate=direction.returns_iterate
+        )
     if isinstance(direction, m.OperatorDirection):
         return _core.OperatorDirection(
             jacobian=_path(folder, direction.jacobian), solve=_path(folder, direction.solve)
@@ -203,10 +225,18 @@ def _krylov(settings: m.KrylovSettings) -> _core.KrylovSettings:
 
 
 def _sensitivity(
-    sensitivity: m.FusedSensitivity | m.OperatorSensitivity | None, folder: Path
-) -> _core.FusedSensitivity | _core.OperatorSensitivity | None:
+    sensitivity: m.FusedSensitivity | m.CellSensitivity | m.OperatorSensitivity | None, folder: Path
+) -> _core.FusedSensitivity | _core.CellSensitivity | _core.OperatorSensitivity | None:
     if sensitivity is None:
         return None
+    if isinstance(sensitivity, m.CellSensitivity):
+        return _core.CellSensitivity(
+            graph=_path(folder, sensitivity.graph),
+            cells=[
+                _core.Cell(rows=_group(cell.rows), columns=_group(cell.columns))
+                for cell in sensitivity.cells
+            ],
+        )
     if isinstance(sensitivity, m.FusedSensitivity):
         return _core.FusedSensitivity(
             graph=_path(folder, sensitivity.graph), pairs=_pairs(sensitivity.pairs)

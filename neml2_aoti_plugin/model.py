@@ -40,7 +40,8 @@ class Model:
         """Read the metadata and check the files; graphs are opened when they first run.
 
         ``path``: the artifact's folder (``metadata.json`` with ``<device>/<dtype>/``, or
-        ``<device>/*_meta.json`` as neml2 3.0.4 to 3.0.6 wrote it) or the metadata file itself.
+        ``<device>/*_meta.json`` as neml2 3.0.4 to 3.0.6 wrote it, or ``*_meta.json`` as earlier
+        ones did) or the metadata file itself.
         ``device``: torch's default device unless given. ``dtype``: float64 where the artifact has
         it, else the only one there is.
 

@@ -36,8 +36,8 @@ class Stub:
 def read_stub(node: Any, factory: Any) -> Stub:
     """Read the block ``node`` of the file that ``factory`` holds.
 
-    Raises :class:`InputError` for a missing ``artifact_path`` or a solver that is none,
-    :class:`ArtifactNotFoundError` where an absolute ``artifact_path`` leads nowhere.
+    Raises :class:`InputError` unless there is one of ``artifact_path`` and ``meta``, and for a
+    solver that is none; :class:`ArtifactNotFoundError` where an absolute path leads nowhere.
     """
     solver = node.param_optional_str("solver", "")
     return Stub(
@@ -49,15 +49,26 @@ def read_stub(node: Any, factory: Any) -> Stub:
     )
 
 
+_PATH_OPTIONS = ("artifact_path", "meta")
+"""The folder of the artifact or, up to 3.0.3, its metadata file."""
+
+
 def _artifact_path(node: Any, input_file: Path) -> Path:
-    given = node.param_optional_str("artifact_path", "")
     where = f"{input_file}: [Models/{node.path()}]"
-    if not given:
+    given = {key: node.param_optional_str(key, "") for key in _PATH_OPTIONS}
+    options = [key for key, value in given.items() if value]
+    if not options:
         raise InputError(
             f"{where} has no 'artifact_path'; expected the folder that neml2-compile wrote, "
             "absolute or relative to the input file. Add the option."
         )
-    path = Path(given)
+    if len(options) > 1:
+        raise InputError(
+            f"{where} has both 'artifact_path' and 'meta'; expected one of them. Remove 'meta', "
+            "which neml2 3.0.3 and earlier write in place of 'artifact_path'."
+        )
+    (option,) = options
+    path = Path(given[option])
     folder = input_file.parent.resolve()
     if not path.is_absolute():
         return folder / path
@@ -68,8 +79,8 @@ def _artifact_path(node: Any, input_file: Path) -> Path:
     if moved.exists():
         return moved
     raise ArtifactNotFoundError(
-        f"{where}: no metadata.json: artifact_path is '{path}', and neither that nor '{moved}' "
-        "exists. Correct artifact_path, or put the compiled artifact beside the input file."
+        f"{where}: no metadata.json: {option} is '{path}', and neither that nor '{moved}' "
+        f"exists. Correct {option}, or put the compiled artifact beside the input file."
     )
 
 

@@ -43,12 +43,19 @@ class Recipe:
     dtype: str = "float64"
     overrides: tuple[str, ...] = ()
     """Values to replace in the input file, as ``Section/block/option:=value``."""
+    example_batch_shapes: tuple[str, ...] = ()
+    """Shapes to trace with, as ``(batch; sub-batch)`` for all inputs or ``NAME=(...)`` for one."""
+    dynamic_batch: bool = True
     writer: str | None = None
     """The neml2 release that compiles, if not the installed one."""
 
     def options(self, device: str) -> tuple[str, ...]:
+        # The first releases know no drivers; their stubs keep all of them.
+        without = self.writer in _WITHOUT_DRIVERS
         return (
-            *self.target,
+            *(("--model", "model") if without else self.target),
+            *(word for shape in self.example_batch_shapes for word in (_SHAPE_OPTION, shape)),
+            *(() if self.dynamic_batch else ("--no-dynamic-batch",)),
             "--device",
             device,
             "--dtype",
@@ -59,8 +66,17 @@ class Recipe:
         )
 
 
+_SHAPE_OPTION = "--example-batch-shape"
+_WITHOUT_DRIVERS = ("3.0.0",)
+
 # The tolerances that single precision can reach.
 _FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5")
+
+# Traces the parameter of the eigenstrain between the two inputs of the first segment.
+_EIGENSTRAIN_FIRST = (
+    "Models/model/models:='eigenstrain strain mechanical_strain return_map "
+    "elastic_strain elasticity von_mises_stress stress_trace'"
+)
 
 RECIPES = MappingProxyType(
     {
@@ -80,6 +96,32 @@ RECIPES = MappingProxyType(
         ("rate_independent", "default"): Recipe(derivatives=(":",)),
         ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
         ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+        # Up to 3.0.3 all derivatives are compiled and none can be asked for.
+        ("elasticity", "schema2"): Recipe(parameters=("E",), writer="3.0.0"),
+        ("elasticity", "schema3"): Recipe(parameters=("E",), writer="3.0.3"),
+        ("rate_independent", "schema2"): Recipe(writer="3.0.0"),
+        ("rate_independent", "schema3"): Recipe(writer="3.0.3"),
+        ("chaboche", "schema2"): Recipe(writer="3.0.0"),
+        ("chaboche", "schema3"): Recipe(writer="3.0.3"),
+        # 3.0.0 cannot compile an output that an input of its segment does not reach.
+        ("composed", "schema2"): Recipe(
+            parameters=("eigenstrain.alpha",),
+            overrides=(
+                _EIGENSTRAIN_FIRST,
+                "Models/model/additional_outputs:='plastic_strain stress'",
+            ),
+            writer="3.0.0",
+        ),
+        ("composed", "schema3"): Recipe(
+            parameters=("eigenstrain.alpha",), overrides=(_EIGENSTRAIN_FIRST,), writer="3.0.3"
+        ),
+        ("elasticity", "static"): Recipe(
+            derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
+        ),
+        ("rate_independent", "static"): Recipe(
+            derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
+        ),
+        ("elasticity", "two_axes"): Recipe(derivatives=(":",), example_batch_shapes=("(4, 3)",)),
     }
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
@@ -139,7 +181,8 @@ class CompiledCase:
     folder: Path
     """Holds all of it; can be copied elsewhere."""
     root: Path
-    """The artifact root: ``metadata.json`` and one folder per device and dtype (neml2 >= 3.0.7)."""
+    """The artifact root: ``metadata.json`` and one folder per device and dtype (neml2 >= 3.0.7),
+    one folder per device, or (neml2 <= 3.0.3) all files."""
     metadata: Path
     stub: Path
     """Input file with the same drivers on the compiled model."""
@@ -318,7 +361,9 @@ def _release(cache: Path, version: str) -> Path:
     return folder
 
 
-_PYZAG_OF = MappingProxyType({"3.0.6": "1.1.3", "3.0.7": "1.1.4"})
+_PYZAG_OF = MappingProxyType(
+    {"3.0.0": "1.1.1", "3.0.3": "1.1.1", "3.0.6": "1.1.3", "3.0.7": "1.1.4"}
+)
 """What each release pins."""
 
 
@@ -362,7 +407,13 @@ def _describe(
 ) -> CompiledCase:
     (stub,) = folder.glob("*_aoti.i")
     root = folder / stub.name.removesuffix("_aoti.i")
-    (metadata_file,) = [*root.glob("metadata.json"), *root.glob(f"{device}/*_meta.json")]
+    if not root.is_dir():
+        root = folder
+    (metadata_file,) = [
+        *root.glob("metadata.json"),
+        *root.glob(f"{device}/*_meta.json"),
+        *root.glob("*_meta.json"),
+    ]
     return CompiledCase(
         name=name,
         variant=variant,

@@ -70,6 +70,7 @@ PURE = Suite(name="pure", core=("layout/shapes.cpp", "layout/shape_table.cpp"), 
 SOLVER = Suite(
     name="solver",
     core=(
+        "graphs/batch_axes.cpp",
         "layout/*.cpp",
         "numerics/*.cpp",
         "segments/*.cpp",

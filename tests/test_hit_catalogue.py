@@ -22,14 +22,18 @@ def catalogue_entry(capsys: pytest.CaptureFixture[str], *options: str) -> dict[s
 
 
 @pytest.mark.parametrize("options", [(), ("--type", "AOTIModel"), ("--section", "Models")])
-def test_complete_catalogue_shows_both_options(
+def test_complete_catalogue_shows_all_options(
     capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
 ) -> None:
     entry = catalogue_entry(capsys, *options)
     assert entry["section"] == "Models"
     assert entry["source_path"] == "neml2_aoti_plugin/hit.py"
     shown = {option["name"]: (option["required"], option["type"]) for option in entry["options"]}
-    assert shown == {"artifact_path": (True, "str"), "solver": (False, "str")}
+    assert shown == {
+        "artifact_path": (False, "str"),
+        "meta": (False, "str"),
+        "solver": (False, "str"),
+    }
 
 
 def test_all_text_in_the_catalogue_is_ascii_and_says_something(

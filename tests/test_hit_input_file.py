@@ -90,6 +90,35 @@ def test_absolute_path_and_metadata_file_load(elasticity: CompiledCase, tmp_path
     assert_elastic(load(write(tmp_path / "file", block(elasticity.metadata))))
 
 
+def test_metadata_file_of_the_first_releases_loads(
+    elasticity: CompiledCase, tmp_path: Path
+) -> None:
+    shutil.copytree(elasticity.root, tmp_path / "steel")
+    assert_elastic(load(write(tmp_path, block(None, "meta = './steel/metadata.json'"))))
+    assert_elastic(load(write(tmp_path, block(None, f"meta = '{elasticity.metadata}'"))))
+
+
+def test_artifact_path_beside_meta_is_refused(elasticity: CompiledCase, tmp_path: Path) -> None:
+    stub = write(tmp_path, block(elasticity.root, f"meta = '{elasticity.metadata}'"))
+    with pytest.raises(RuntimeError) as caught:
+        load(stub)
+    assert str(caught.value) == (
+        f"{stub}: [Models/model] has both 'artifact_path' and 'meta'; expected one of them. "
+        "Remove 'meta', which neml2 3.0.3 and earlier write in place of 'artifact_path'."
+    )
+
+
+def test_absolute_meta_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    stub = write(tmp_path, block(None, f"meta = '{tmp_path}/gone/steel_meta.json'"))
+    with pytest.raises(FileNotFoundError) as caught:
+        load(stub)
+    assert str(caught.value) == (
+        f"{stub}: [Models/model]: no metadata.json: meta is '{tmp_path}/gone/steel_meta.json', and "
+        f"neither that nor '{tmp_path}/steel_meta.json' exists. Correct meta, or put the compiled "
+        "artifact beside the input file."
+    )
+
+
 def test_absolute_path_of_a_moved_stub_is_looked_up_beside_it(
     elasticity: CompiledCase, tmp_path: Path
 ) -> None:

@@ -68,8 +68,8 @@ void bind_pairs(py::module_ & module)
            py::kw_only(), "output"_a, "parameter"_a, "output_base_shape"_a,
            "parameter_base_shape"_a, "row_offset"_a, "column_offset"_a);
   py::class_<InputDerivativeGraph>(module, "InputDerivativeGraph")
-      .def(fields<InputDerivativeGraph, std::string, std::vector<InputPair>>(), py::kw_only(),
-           "graph"_a, "pairs"_a);
+      .def(fields<InputDerivativeGraph, std::string, std::vector<InputPair>, bool>(), py::kw_only(),
+           "graph"_a, "pairs"_a, "stacked"_a);
   py::class_<ParameterDerivativeGraph>(module, "ParameterDerivativeGraph")
       .def(fields<ParameterDerivativeGraph, std::string, std::vector<ParameterPair>>(),
            py::kw_only(), "graph"_a, "pairs"_a);
@@ -108,15 +108,17 @@ void bind_forward_segment(py::module_ & module)
   py::class_<ForwardSegmentDescription>(module, "ForwardSegment")
       .def(fields<ForwardSegmentDescription, std::string, std::string, Names, Names, Names,
                   std::optional<InputDerivativeGraph>, std::optional<ParameterDerivativeGraph>,
-                  std::optional<ParameterAdjointGraph>>(),
+                  std::optional<ParameterAdjointGraph>, bool, std::vector<std::size_t>, bool>(),
            py::kw_only(), "label"_a, "value"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "input_derivatives"_a, "parameter_derivatives"_a, "parameter_adjoint"_a);
+           "input_derivatives"_a, "parameter_derivatives"_a, "parameter_adjoint"_a,
+           "stored_parameters"_a, "argument_order"_a, "whole_batch"_a);
 }
 
 void bind_directions(py::module_ & module)
 {
   py::class_<FusedDirection>(module, "FusedDirection")
-      .def(fields<FusedDirection, std::string>(), py::kw_only(), "step"_a);
+      .def(fields<FusedDirection, std::string, bool>(), py::kw_only(), "step"_a,
+           "returns_iterate"_a);
   py::class_<OperatorDirection>(module, "OperatorDirection")
       .def(fields<OperatorDirection, std::string, std::string>(), py::kw_only(), "jacobian"_a,
            "solve"_a);
@@ -138,6 +140,11 @@ void bind_sensitivities(py::module_ & module)
       .def(fields<OperatorSensitivity, std::string, std::string, OptionalName,
                   std::vector<InputPair>>(),
            py::kw_only(), "jacobian"_a, "jacobian_given"_a, "solve"_a, "pairs"_a);
+  py::class_<Cell>(module, "Cell")
+      .def(fields<Cell, Group, Group>(), py::kw_only(), "rows"_a, "columns"_a);
+  py::class_<CellSensitivity>(module, "CellSensitivity")
+      .def(fields<CellSensitivity, std::string, std::vector<Cell>>(), py::kw_only(), "graph"_a,
+           "cells"_a);
   py::class_<FusedParameterSensitivity>(module, "FusedParameterSensitivity")
       .def(fields<FusedParameterSensitivity, std::string, std::vector<ParameterPair>>(),
            py::kw_only(), "graph"_a, "pairs"_a);
@@ -160,16 +167,16 @@ void bind_implicit_segment(py::module_ & module)
       .value("ZERO", InitialGuess::Zero)
       .value("STATE", InitialGuess::State);
   py::class_<ImplicitSegmentDescription>(module, "ImplicitSegment")
-      .def(
-          fields<ImplicitSegmentDescription, std::string, std::vector<Group>, std::vector<Group>,
-                 std::vector<Group>, std::vector<Given>, Names, std::string, DirectionDescription,
-                 std::optional<SensitivityDescription>,
-                 std::optional<ParameterSensitivityDescription>,
-                 std::optional<PredictorDescription>, InitialGuess, NewtonSettings, std::int64_t>(),
-          py::kw_only(), "label"_a, "unknown_groups"_a, "given_groups"_a, "residual_groups"_a,
-          "givens"_a, "parameters"_a, "residual"_a, "direction"_a, "sensitivity"_a,
-          "parameter_sensitivity"_a, "predictor"_a, "initial_guess"_a, "newton"_a,
-          "max_substepping_level"_a);
+      .def(fields<ImplicitSegmentDescription, std::string, std::vector<Group>, std::vector<Group>,
+                  std::vector<Group>, std::vector<Given>, Names, std::string, DirectionDescription,
+                  std::optional<SensitivityDescription>,
+                  std::optional<ParameterSensitivityDescription>,
+                  std::optional<PredictorDescription>, InitialGuess, NewtonSettings, std::int64_t,
+                  bool>(),
+           py::kw_only(), "label"_a, "unknown_groups"_a, "given_groups"_a, "residual_groups"_a,
+           "givens"_a, "parameters"_a, "residual"_a, "direction"_a, "sensitivity"_a,
+           "parameter_sensitivity"_a, "predictor"_a, "initial_guess"_a, "newton"_a,
+           "max_substepping_level"_a, "whole_batch"_a);
 }
 
 void bind_model_description(py::module_ & module)
@@ -178,9 +185,11 @@ void bind_model_description(py::module_ & module)
       .def(fields<ModelDescription, std::string, std::string, std::string,
                   std::vector<BoundaryVariable>, std::vector<BoundaryVariable>,
                   std::vector<ParameterDescription>, NamePairs, NamePairs,
-                  std::vector<SegmentDescription>>(),
+                  std::vector<SegmentDescription>, std::optional<FixedBatch>,
+                  std::map<std::string, std::vector<std::int64_t>>>(),
            py::kw_only(), "label"_a, "device"_a, "dtype"_a, "inputs"_a, "outputs"_a, "parameters"_a,
-           "derivatives"_a, "parameter_derivatives"_a, "segments"_a);
+           "derivatives"_a, "parameter_derivatives"_a, "segments"_a, "fixed_batch"_a,
+           "argument_ranks"_a);
 }
 
 } // namespace

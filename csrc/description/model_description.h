@@ -1,6 +1,9 @@
 // All that the core needs to know about one leaf of an artifact; filled in by core_bridge.py.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +13,9 @@
 
 namespace neml2_aoti_plugin
 {
+
+/// The batch shape that graphs were traced with; unset for an extent that may vary.
+using FixedBatch = std::vector<std::optional<std::int64_t>>;
 
 struct ModelDescription
 {
@@ -22,6 +28,9 @@ struct ModelDescription
   std::vector<std::pair<std::string, std::string>> derivatives; // (output, input), authored names
   std::vector<std::pair<std::string, std::string>> parameter_derivatives; // (output, parameter)
   std::vector<SegmentDescription> segments;
+  std::optional<FixedBatch> fixed_batch = {}; // unset: graphs run on any number of rows
+  // By graph, the rank of every argument with its batch axes; only where those are not one axis.
+  std::map<std::string, std::vector<std::int64_t>> argument_ranks = {};
 };
 
 } // namespace neml2_aoti_plugin

@@ -13,11 +13,12 @@
 namespace neml2_aoti_plugin
 {
 
-/// A graph and the blocks it returns, in order.
+/// A graph and the blocks it returns, in order: outputs slow, inputs fast.
 struct InputDerivativeGraph
 {
   std::string graph;
   std::vector<InputPair> pairs;
+  bool stacked = false; // one matrix of all blocks: outputs by rows, inputs by columns
 };
 
 /// A graph that returns only the blocks of the pairs, in order.
@@ -45,12 +46,18 @@ struct ForwardSegmentDescription
   std::optional<InputDerivativeGraph> input_derivatives;
   std::optional<ParameterDerivativeGraph> parameter_derivatives;
   std::optional<ParameterAdjointGraph> parameter_adjoint;
+  bool stored_parameters =
+      false; // graphs take parameters at their stored shape, not one value per row
+  // Position in inputs and parameters of each argument of the graphs; empty: as listed.
+  std::vector<std::size_t> argument_order = {};
+  bool whole_batch = false; // graphs run on all rows of a call, and on no part of them
 };
 
-/// step(u, g, p) -> du, b
+/// step(u, g, p) -> du, b; or u + du and the residual there
 struct FusedDirection
 {
   std::string step;
+  bool returns_iterate = false;
 };
 
 /// jacobian(u, g, p) -> A, b; solve(A, b) -> du
@@ -94,7 +101,21 @@ struct OperatorSensitivity
   std::vector<InputPair> pairs;
 };
 
-using SensitivityDescription = std::variant<FusedSensitivity, OperatorSensitivity>;
+/// du/dg of one group with respect to another, see sensitivity_cells.h
+struct Cell
+{
+  Group rows;
+  Group columns;
+};
+
+/// graph(u, g, p) -> one tensor per cell
+struct CellSensitivity
+{
+  std::string graph;
+  std::vector<Cell> cells;
+};
+
+using SensitivityDescription = std::variant<FusedSensitivity, OperatorSensitivity, CellSensitivity>;
 
 /// graph(u, g, p per row) -> blocks of du/dp
 struct FusedParameterSensitivity
@@ -154,6 +175,7 @@ struct ImplicitSegmentDescription
   InitialGuess initial_guess;
   NewtonSettings newton;
   std::int64_t max_substepping_level = 0; // how often a failing increment may be halved
+  bool whole_batch = false; // graphs run on all rows of a call, and on no part of them
 };
 
 using SegmentDescription = std::variant<ForwardSegmentDescription, ImplicitSegmentDescription>;

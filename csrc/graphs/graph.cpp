@@ -31,8 +31,8 @@ std::string reason_of(const std::exception & error)
 
 } // namespace
 
-Graph::Graph(std::string path, int device_index)
-    : path_(std::move(path)), device_index_(device_index)
+Graph::Graph(std::string path, int device_index, std::optional<BatchAxes> axes)
+    : path_(std::move(path)), device_index_(device_index), axes_(std::move(axes))
 {
 }
 
@@ -58,7 +58,7 @@ Tensors Graph::run(const Tensors & arguments)
   std::call_once(opened_, [this] { open(); });
   try
   {
-    return loader_->run(arguments);
+    return axes_ ? axes_->merged(loader_->run(axes_->split(arguments))) : loader_->run(arguments);
   }
   catch (const c10::OutOfMemoryError &)
   {

@@ -9,8 +9,11 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "graphs/batch_axes.h"
 
 namespace torch::inductor
 {
@@ -25,8 +28,9 @@ using Tensors = std::vector<at::Tensor>;
 class Graph
 {
 public:
-  /// `device_index` -1: the current device of the artifact's kind.
-  Graph(std::string path, int device_index);
+  /// `device_index` -1: the current device of the artifact's kind. `axes` unset: the graph was
+  /// traced with rows on axis 0.
+  Graph(std::string path, int device_index, std::optional<BatchAxes> axes = {});
   ~Graph();
 
   const std::string & path() const { return path_; }
@@ -42,6 +46,7 @@ private:
 
   std::string path_;
   int device_index_;
+  std::optional<BatchAxes> axes_;
   std::once_flag opened_;
   std::unique_ptr<torch::inductor::AOTIModelPackageLoader> loader_;
 };

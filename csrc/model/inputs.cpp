@@ -43,11 +43,33 @@ const BoundaryVariable * find(const std::vector<BoundaryVariable> & variables,
   return found == variables.end() ? nullptr : &*found;
 }
 
+/// Graphs that were traced for one batch read past the end of any other.
+void check_fixed_batch(const FixedBatch & fixed, const Shape & batch)
+{
+  Shape extents;
+  std::string shown;
+  for (const auto & extent : fixed)
+  {
+    if (extent)
+      extents.push_back(*extent);
+    shown += (shown.empty() ? "" : ", ") + (extent ? std::to_string(*extent) : "any");
+  }
+  const bool varies = extents.size() < fixed.size();
+  const auto rows = element_count(batch);
+  if (rows > 0 && ends_with(batch, extents) && (varies || rows == element_count(extents)))
+    return;
+  throw InputError("the inputs have batch shape " + to_string(batch) +
+                   ", but the artifact was compiled for the batch shape (" + shown +
+                   (fixed.size() == 1 ? ",)" : ")") +
+                   " alone. Call it with that batch, or recompile it without "
+                   "--no-dynamic-batch and with an --example-batch-shape of one axis.");
+}
+
 } // namespace
 
 Inputs::Inputs(const ModelDescription & model, at::ScalarType dtype, at::Device device)
     : variables_(model.inputs), outputs_(model.outputs), parameters_(model.parameters),
-      dtype_(dtype), device_(device)
+      fixed_batch_(model.fixed_batch), dtype_(dtype), device_(device)
 {
 }
 
@@ -95,6 +117,8 @@ PreparedInputs Inputs::prepare(const TensorMap & given, const ParameterValues & 
     batch = common_batch(batch, parameters.at(parameter.name).batch,
                          "parameter '" + parameter.public_name + "'");
 
+  if (fixed_batch_)
+    check_fixed_batch(*fixed_batch_, batch);
   PreparedInputs prepared{batch, element_count(batch), {}};
   for (std::size_t k = 0; k < checked.size(); ++k)
     prepared.state[variables_[k].name] = {to_rows(checked[k], batch, prepared.rows),

@@ -57,6 +57,7 @@ private:
   const std::vector<BoundaryVariable> & variables_;
   const std::vector<BoundaryVariable> & outputs_;
   const std::vector<ParameterDescription> & parameters_;
+  const std::optional<FixedBatch> & fixed_batch_;
   at::ScalarType dtype_;
   at::Device device_;
 };

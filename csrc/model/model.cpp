@@ -33,6 +33,14 @@ int loader_index(const at::Device & device)
   return device.has_index() && !device.is_cpu() ? device.index() : -1;
 }
 
+std::map<std::string, BatchAxes> batch_axes(const ModelDescription & description)
+{
+  std::map<std::string, BatchAxes> axes;
+  for (const auto & [graph, ranks] : description.argument_ranks)
+    axes[graph] = {description.fixed_batch.value(), ranks};
+  return axes;
+}
+
 std::unique_ptr<Segment> make_segment(const SegmentDescription & description,
                                       const ShapeTable & shapes, GraphStore & graphs)
 {
@@ -57,7 +65,8 @@ Model::Model(ModelDescription description)
       dtype_(parse_dtype(description_.dtype)), derivatives_(description_.derivatives),
       parameter_derivatives_(description_.parameter_derivatives), shapes_(description_),
       parameters_(description_.parameters, options_on(device_).dtype(dtype_)),
-      inputs_(description_, dtype_, device_), graphs_(loader_index(device_))
+      inputs_(description_, dtype_, device_),
+      graphs_(loader_index(device_), batch_axes(description_))
 {
   for (const auto & segment : description_.segments)
     segments_.push_back(make_segment(segment, shapes_, graphs_));

@@ -1,5 +1,6 @@
 #include "segments/direct_system.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/isfinite.h>
@@ -29,6 +30,14 @@ Groups zeros_like(const Groups & groups)
   return zeros;
 }
 
+Groups differences(const Groups & iterates, const Groups & u)
+{
+  Groups steps;
+  for (std::size_t k = 0; k < u.size(); ++k)
+    steps.push_back(iterates[k] - u[k]);
+  return steps;
+}
+
 } // namespace
 
 NewtonUpdate DirectSystem::update(const Groups & u)
@@ -38,7 +47,8 @@ NewtonUpdate DirectSystem::update(const Groups & u)
   {
     auto results = solve.graph->run(solve.arguments, solve.results);
     results.resize(u.size()); // a fused step also returns b
-    return {std::move(results), {}, {}, {}};
+    results = arguments_.own(std::move(results));
+    return {solve.returns_iterate ? differences(results, u) : std::move(results), {}, {}, {}};
   }
   catch (const GraphRunError & error)
   {
@@ -76,19 +86,20 @@ NewtonUpdate DirectSystem::update_by_halves(const Groups & u) const
 
 DirectSystem::LinearSolve FusedSystem::linear_solve(const Groups & u) const
 {
-  return {&step_, arguments_.with(u), 2 * u.size(), {}};
+  return {&step_, arguments_.with(u), 2 * u.size(), {}, returns_iterate_};
 }
 
 std::unique_ptr<NonlinearSystem> FusedSystem::restricted_to(const at::Tensor & rows) const
 {
-  return std::make_unique<FusedSystem>(residual_, step_, arguments_.restricted_to(rows));
+  return std::make_unique<FusedSystem>(residual_, step_, returns_iterate_,
+                                       arguments_.restricted_to(rows));
 }
 
 DirectSystem::LinearSolve OperatorSystem::linear_solve(const Groups & u) const
 {
   auto blocks = operator_blocks(jacobian_, arguments_.with(u), u.size());
   const auto matrix = u.size() == 1 ? blocks.front() : at::Tensor();
-  return {&solve_, std::move(blocks), u.size(), matrix};
+  return {&solve_, std::move(blocks), u.size(), matrix, false};
 }
 
 std::unique_ptr<NonlinearSystem> OperatorSystem::restricted_to(const at::Tensor & rows) const

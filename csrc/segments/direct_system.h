@@ -21,7 +21,8 @@ protected:
     Graph * graph;
     Tensors arguments;
     std::size_t results;
-    at::Tensor matrix; // A, where it is one dense matrix per row; else undefined
+    at::Tensor matrix;            // A, where it is one dense matrix per row; else undefined
+    bool returns_iterate = false; // u + du in place of du
   };
 
   virtual LinearSolve linear_solve(const Groups & u) const = 0;
@@ -30,12 +31,12 @@ private:
   NewtonUpdate update_by_halves(const Groups & u) const;
 };
 
-/// step(u, g, p) -> du, b
+/// step(u, g, p) -> du, b; or u + du and the residual there
 class FusedSystem : public DirectSystem
 {
 public:
-  FusedSystem(Graph & residual, Graph & step, SolveArguments arguments)
-      : DirectSystem(residual, std::move(arguments)), step_(step)
+  FusedSystem(Graph & residual, Graph & step, bool returns_iterate, SolveArguments arguments)
+      : DirectSystem(residual, std::move(arguments)), step_(step), returns_iterate_(returns_iterate)
   {
   }
 
@@ -45,6 +46,7 @@ private:
   LinearSolve linear_solve(const Groups & u) const override;
 
   Graph & step_;
+  bool returns_iterate_;
 };
 
 /// jacobian(u, g, p) -> A, b; solve(A, b) -> du

@@ -1,6 +1,7 @@
 #include "segments/forward_segment.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
 
 #include <algorithm>
@@ -15,6 +16,41 @@ namespace neml2_aoti_plugin
 
 namespace
 {
+
+Tensors in_order(Tensors listed, const std::vector<std::size_t> & order)
+{
+  if (order.empty())
+    return listed;
+  Tensors ordered;
+  for (const auto position : order)
+    ordered.push_back(listed[position]);
+  return ordered;
+}
+
+/// The blocks of one matrix (rows, sum of outputs, sum of inputs).
+std::vector<ForwardSegment::Block> unstacked(const std::vector<InputPair> & pairs,
+                                             const at::Tensor & matrix)
+{
+  std::vector<ForwardSegment::Block> blocks;
+  std::int64_t row = 0;
+  std::int64_t column = 0;
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+  {
+    const auto & pair = pairs[k];
+    const auto height = element_count(pair.output_base_shape);
+    const auto width = element_count(pair.input_base_shape);
+    const auto block = matrix.narrow(-2, row, height).narrow(-1, column, width);
+    const auto tail = concatenate(pair.output_base_shape, pair.input_base_shape);
+    blocks.push_back({&pair, block.reshape(concatenate({-1}, tail))});
+    column += width;
+    if (column == matrix.size(-1))
+    {
+      column = 0;
+      row += height;
+    }
+  }
+  return blocks;
+}
 
 /// The block as a matrix per row and site of the input: (rows or 1, sites, out, in).
 at::Tensor site_matrices(const ForwardSegment::Block & block)
@@ -83,21 +119,82 @@ ForwardSegment::ForwardSegment(ForwardSegmentDescription description, const Shap
     output_shapes_.push_back(shapes.find(output));
 }
 
+/// Inputs and parameters as listed, with the rows on axis 0 but for a parameter that the graphs
+/// take at its stored shape.
 Tensors ForwardSegment::arguments(const State & state, const Call & call) const
 {
   Tensors tensors;
   for (const auto & input : description_.inputs)
     tensors.push_back(value_of(state, input, description_.label).data);
-  for (const auto & parameter : description_.parameters)
-    tensors.push_back(parameter_per_row(call.parameters.at(parameter), call));
+  for (const auto & name : description_.parameters)
+  {
+    const auto & parameter = call.parameters.at(name);
+    const bool is_stored = description_.stored_parameters && !is_run_by_rows(call);
+    tensors.push_back(is_stored ? single_parameter(parameter) : parameter_per_row(parameter, call));
+  }
   return tensors;
+}
+
+/// Whether each row needs a run of its own, as its parameters differ from those of other rows.
+bool ForwardSegment::is_run_by_rows(const Call & call) const
+{
+  const auto differs = [&](const std::string & name)
+  { return element_count(call.parameters.at(name).batch) != 1; };
+  return description_.stored_parameters &&
+         std::any_of(description_.parameters.begin(), description_.parameters.end(), differs);
 }
 
 Tensors ForwardSegment::run_graph(Graph & graph, std::size_t blocks, const State & state,
                                   const Call & call) const
 {
   const auto expected = description_.outputs.size() + blocks;
-  return run_on_rows(graph, arguments(state, call), expected, call.rows);
+  auto tensors = arguments(state, call);
+  if (is_run_by_rows(call) && call.rows > 0)
+    return run_by_rows(graph, tensors, expected, call.rows);
+  return run_on_rows(graph, in_order(std::move(tensors), description_.argument_order), expected,
+                     call.rows);
+}
+
+Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, std::size_t expected,
+                                    std::int64_t rows) const
+{
+  if (description_.whole_batch)
+    throw UnsupportedFeatureError(
+        "segment '" + description_.label +
+        "': parameters differ between rows, but its graphs take one value for all rows and were "
+        "compiled for a fixed batch (--no-dynamic-batch). Set single values, or recompile the "
+        "model.");
+  std::vector<Tensors> by_result(expected);
+  for (std::int64_t row = 0; row < rows; ++row)
+  {
+    Tensors of_row;
+    for (std::size_t k = 0; k < arguments.size(); ++k)
+      of_row.push_back(k < description_.inputs.size() ? arguments[k].narrow(0, row, 1)
+                                                      : arguments[k].select(0, row));
+    const auto results =
+        graph.run(in_order(std::move(of_row), description_.argument_order), expected);
+    for (std::size_t k = 0; k < expected; ++k)
+      by_result[k].push_back(of_one_row(results[k], k, graph));
+  }
+  Tensors merged;
+  for (const auto & parts : by_result)
+    merged.push_back(at::cat(parts, 0));
+  return merged;
+}
+
+/// Result k of a run of one row, with that row on axis 0 also where the graph returned no batch.
+at::Tensor ForwardSegment::of_one_row(const at::Tensor & result, std::size_t k,
+                                      const Graph & graph) const
+{
+  if (k < output_shapes_.size())
+    return value_from(result, output_shapes_[k], 1, {}, description_.outputs[k], graph).data;
+  return description_.input_derivatives->stacked ? result : result.reshape({1, -1});
+}
+
+std::size_t ForwardSegment::block_count() const
+{
+  const auto & derivatives = *description_.input_derivatives;
+  return derivatives.stacked ? 1 : derivatives.pairs.size();
 }
 
 void ForwardSegment::write_outputs(const Tensors & results, const Graph & graph, State & state,
@@ -117,8 +214,10 @@ std::vector<ForwardSegment::Block> ForwardSegment::run_with_blocks(State & state
                                                                    const Call & call) const
 {
   const auto & pairs = description_.input_derivatives->pairs;
-  const auto results = run_graph(*derivative_, pairs.size(), state, call);
+  const auto results = run_graph(*derivative_, block_count(), state, call);
   write_outputs(results, *derivative_, state, call);
+  if (description_.input_derivatives->stacked)
+    return unstacked(pairs, results.back());
   std::vector<Block> blocks;
   for (std::size_t k = 0; k < pairs.size(); ++k)
     blocks.push_back({&pairs[k], results[description_.outputs.size() + k]});

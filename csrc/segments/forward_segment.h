@@ -56,6 +56,11 @@ private:
   Tensors arguments(const State & state, const Call & call) const;
   Tensors run_graph(Graph & graph, std::size_t blocks, const State & state,
                     const Call & call) const;
+  bool is_run_by_rows(const Call & call) const;
+  Tensors run_by_rows(Graph & graph, const Tensors & arguments, std::size_t expected,
+                      std::int64_t rows) const;
+  at::Tensor of_one_row(const at::Tensor & result, std::size_t k, const Graph & graph) const;
+  std::size_t block_count() const;
   void write_outputs(const Tensors & results, const Graph & graph, State & state,
                      const Call & call) const;
 

@@ -20,20 +20,34 @@ Tensors operator_blocks(Graph & jacobian, const Tensors & arguments, std::size_t
 
 SolveArguments SolveArguments::restricted_to(const at::Tensor & kept) const
 {
-  return {select_rows(givens, kept), parameters, kept.size(0)};
+  SolveArguments restricted{select_rows(givens, kept), parameters, kept.size(0)};
+  if (placement)
+    restricted.placement = placement->restricted_to(kept);
+  return restricted;
+}
+
+Tensors SolveArguments::spread(Tensors tensors) const
+{
+  return placement ? placement->spread(tensors) : std::move(tensors);
+}
+
+Tensors SolveArguments::own(Tensors results) const
+{
+  return placement ? placement->own(results) : std::move(results);
 }
 
 Tensors SolveArguments::with(const Groups & u) const
 {
   auto tensors = contiguous(u);
   tensors.insert(tensors.end(), givens.begin(), givens.end());
+  tensors = spread(std::move(tensors));
   tensors.insert(tensors.end(), parameters.begin(), parameters.end());
   return tensors;
 }
 
 Groups GraphSystem::residual(const Groups & u) const
 {
-  return residual_.run(arguments_.with(u), u.size());
+  return arguments_.own(residual_.run(arguments_.with(u), u.size()));
 }
 
 SolveGraphs::SolveGraphs(const ImplicitSegmentDescription & description, GraphStore & graphs)
@@ -46,7 +60,7 @@ SolveGraphs::Direction SolveGraphs::direction_of(const DirectionDescription & de
                                                  GraphStore & graphs)
 {
   if (const auto * fused = std::get_if<FusedDirection>(&description))
-    return Fused{&graphs.get(fused->step)};
+    return Fused{&graphs.get(fused->step), fused->returns_iterate};
   if (const auto * split = std::get_if<OperatorDirection>(&description))
     return Operator{&graphs.get(split->jacobian), &graphs.get(split->solve)};
   const auto & krylov = std::get<KrylovDirection>(description);
@@ -62,7 +76,8 @@ SolveGraphs::Direction SolveGraphs::direction_of(const DirectionDescription & de
 std::unique_ptr<NonlinearSystem> SolveGraphs::system(SolveArguments arguments) const
 {
   if (const auto * fused = std::get_if<Fused>(&direction_))
-    return std::make_unique<FusedSystem>(*residual_, *fused->step, std::move(arguments));
+    return std::make_unique<FusedSystem>(*residual_, *fused->step, fused->returns_iterate,
+                                         std::move(arguments));
   if (const auto * split = std::get_if<Operator>(&direction_))
     return std::make_unique<OperatorSystem>(*residual_, *split->jacobian, *split->solve,
                                             std::move(arguments));

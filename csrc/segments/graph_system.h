@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "description/segment.h"
 #include "graphs/graph_store.h"
 #include "numerics/nonlinear_system.h"
+#include "segments/placement.h"
 
 namespace neml2_aoti_plugin
 {
@@ -16,11 +18,16 @@ struct SolveArguments
   Groups givens;
   Tensors parameters; // at their stored shapes, as the graphs were traced: one value for all rows
   std::int64_t rows;
+  std::optional<Placement> placement = {}; // where graphs run on more rows than these
 
   SolveArguments restricted_to(const at::Tensor & rows) const;
 
-  /// u, g, p, all contiguous.
+  /// u, g, p, all contiguous, as graphs take them.
   Tensors with(const Groups & u) const;
+
+  /// Tensors of these rows as graphs take them, and what graphs return for these rows.
+  Tensors spread(Tensors tensors) const;
+  Tensors own(Tensors results) const;
 };
 
 class GraphSystem : public NonlinearSystem
@@ -51,6 +58,7 @@ private:
   struct Fused
   {
     Graph * step;
+    bool returns_iterate;
   };
   struct Operator
   {

@@ -37,7 +37,7 @@ ImplicitSegment::ImplicitSegment(ImplicitSegmentDescription description, const S
 void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call) const
 {
   if (predictor_)
-    predictor_->run(state, call.rows, call.options);
+    predictor_->run(state, call.rows, call.options, {});
   if (tangents)
     drop_predicted_tangents(*tangents);
   Outcome outcome;
@@ -68,6 +68,8 @@ Increment ImplicitSegment::whole_increment(const State & state, const Tangents *
                                            const Call & call) const
 {
   Increment whole{{}, {}, {}, call.rows};
+  if (description_.whole_batch)
+    whole.placement.emplace(call.rows, call.options.device());
   const auto take = [&](const std::string & name)
   { whole.values[name] = value_of(state, name, description_.label); };
   for (const auto & given : description_.givens)
@@ -136,7 +138,8 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
 {
   auto part = increment.over(span, description_.givens);
   if (predictor_ && !span.is_whole())
-    predictor_->run(part.values, part.rows, part.values.begin()->second.data.options());
+    predictor_->run(part.values, part.rows, part.values.begin()->second.data.options(),
+                    part.placement);
   auto outcome = solve(std::move(part), settings);
   const auto failed = outcome.rows_with(false);
   outcome.attempts.push_back({span.begin, span.end, level, increment.rows,
@@ -164,7 +167,8 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
 Outcome ImplicitSegment::solve(Increment part, const NewtonSettings & settings) const
 {
   const auto options = part.values.begin()->second.data.options();
-  const SolveArguments arguments{pack_givens(part.values, part.rows), part.parameters, part.rows};
+  const SolveArguments arguments{pack_givens(part.values, part.rows), part.parameters, part.rows,
+                                 part.placement};
   const auto system = graphs_.system(arguments);
   Outcome outcome;
   outcome.newton = solve_newton(*system, initial_guess(part.values, part.rows, options), settings);

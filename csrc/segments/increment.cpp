@@ -25,6 +25,8 @@ Increment Increment::restricted_to(const at::Tensor & kept) const
   Increment restricted{{}, tangents.restricted_to(kept), parameters, kept.size(0)};
   for (const auto & [name, value] : values)
     restricted.values[name] = {value.data.index_select(0, kept), value.batch};
+  if (placement)
+    restricted.placement = placement->restricted_to(kept);
   return restricted;
 }
 

@@ -8,10 +8,12 @@
 // of them.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "description/variable.h"
 #include "graphs/graph.h"
+#include "segments/placement.h"
 #include "segments/state.h"
 #include "segments/tangents.h"
 
@@ -36,6 +38,7 @@ struct Increment
   Tangents tangents;
   Tensors parameters; // one value for all rows
   std::int64_t rows;
+  std::optional<Placement> placement = {}; // where graphs run on more rows than these
 
   Increment restricted_to(const at::Tensor & kept) const;
 

@@ -72,20 +72,23 @@ void Preconditioner::prepare(const Tensors & arguments)
                         ": the graph made no preconditioner. Recompile the model.");
 }
 
-at::Tensor Preconditioner::operator()(const at::Tensor & r) const
+at::Tensor Preconditioner::operator()(const at::Tensor & r, const SolveArguments & of) const
 {
   if (!apply_)
     return r;
   auto arguments = state_;
-  arguments.push_back(r.contiguous());
-  return apply_->run(arguments, 1).front();
+  arguments.push_back(of.spread({r.contiguous()}).front());
+  return of.own(apply_->run(arguments, 1)).front();
 }
 
 /// State of another kind than one entry per row is made anew.
-Preconditioner Preconditioner::restricted_to(const at::Tensor & rows) const
+Preconditioner Preconditioner::restricted_to(const at::Tensor & rows,
+                                             const SolveArguments & of) const
 {
   Preconditioner restricted(setup_, apply_, settings_);
   restricted.last_iterations_ = last_iterations_;
+  if (of.placement)
+    return restricted;
   const auto is_per_row = [&](const at::Tensor & tensor)
   { return tensor.dim() > 0 && tensor.size(0) == state_.front().size(0); };
   if (std::all_of(state_.begin(), state_.end(), is_per_row))
@@ -97,9 +100,9 @@ at::Tensor KrylovSystem::product(const Tensors & arguments, const Groups & like,
                                  const at::Tensor & v) const
 {
   auto all = arguments;
-  const auto groups = unflattened(v, like);
+  const auto groups = arguments_.spread(unflattened(v, like));
   all.insert(all.end(), groups.begin(), groups.end());
-  return flattened(matvec_.run(all, like.size()));
+  return flattened(arguments_.own(matvec_.run(all, like.size())));
 }
 
 NewtonUpdate KrylovSystem::update(const Groups & u)
@@ -109,9 +112,9 @@ NewtonUpdate KrylovSystem::update(const Groups & u)
   auto setup_arguments = arguments; // traced without parameters
   setup_arguments.resize(u.size() + arguments_.givens.size());
   preconditioner_.prepare(setup_arguments);
-  const auto result =
-      solve_krylov([&](const at::Tensor & v) { return product(arguments, u, v); },
-                   [&](const at::Tensor & r) { return preconditioner_(r); }, b, settings_);
+  const auto result = solve_krylov([&](const at::Tensor & v) { return product(arguments, u, v); },
+                                   [&](const at::Tensor & r)
+                                   { return preconditioner_(r, arguments_); }, b, settings_);
 
   NewtonUpdate update;
   update.du = unflattened(result.x, u);
@@ -131,8 +134,9 @@ NewtonUpdate KrylovSystem::update(const Groups & u)
 
 std::unique_ptr<NonlinearSystem> KrylovSystem::restricted_to(const at::Tensor & rows) const
 {
-  return std::make_unique<KrylovSystem>(residual_, matvec_, preconditioner_.restricted_to(rows),
-                                        settings_, arguments_.restricted_to(rows));
+  return std::make_unique<KrylovSystem>(residual_, matvec_,
+                                        preconditioner_.restricted_to(rows, arguments_), settings_,
+                                        arguments_.restricted_to(rows));
 }
 
 } // namespace neml2_aoti_plugin

@@ -23,10 +23,10 @@ public:
   /// To be called after it, with the most directions that a row took.
   void note_iterations(std::int64_t taken) { last_iterations_ = taken; }
 
-  /// `r` and the result are (rows, n).
-  at::Tensor operator()(const at::Tensor & r) const;
+  /// `r` and the result are (rows, n), with the rows `of` these arguments.
+  at::Tensor operator()(const at::Tensor & r, const SolveArguments & of) const;
 
-  Preconditioner restricted_to(const at::Tensor & rows) const;
+  Preconditioner restricted_to(const at::Tensor & rows, const SolveArguments & of) const;
 
 private:
   bool is_due() const;

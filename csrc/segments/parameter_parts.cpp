@@ -32,6 +32,11 @@ void append_keys(const at::Tensor & per_row, std::vector<std::string> & keys)
 
 } // namespace
 
+at::Tensor single_parameter(const ParameterValue & parameter)
+{
+  return parameter.data.reshape(base_of(parameter)).contiguous();
+}
+
 at::Tensor parameter_per_row(const ParameterValue & parameter, const Call & call)
 {
   const auto base = base_of(parameter);
@@ -72,7 +77,7 @@ std::vector<ParameterPart> parts_by_parameters(const std::vector<std::string> & 
       const auto & value = call.parameters.at(name);
       const bool varies = element_count(value.batch) != 1;
       part.values.push_back(varies ? parameter_per_row(value, call).select(0, part.rows.front())
-                                   : value.data.reshape(base_of(value)).contiguous());
+                                   : single_parameter(value));
     }
     parts.push_back(std::move(part));
   }

@@ -22,6 +22,9 @@ struct ParameterPart
 std::vector<ParameterPart> parts_by_parameters(const std::vector<std::string> & parameters,
                                                const Call & call);
 
+/// The one value of a parameter that does not vary, at (*base).
+at::Tensor single_parameter(const ParameterValue & parameter);
+
 /// The parameter at (rows, *base).
 at::Tensor parameter_per_row(const ParameterValue & parameter, const Call & call);
 

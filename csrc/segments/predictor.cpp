@@ -25,20 +25,22 @@ bool Predictor::predicts(const std::string & variable) const
   return std::find(outputs.begin(), outputs.end(), variable) != outputs.end();
 }
 
-void Predictor::run(State & state, std::int64_t rows, const at::TensorOptions & options) const
+void Predictor::run(State & state, std::int64_t rows, const at::TensorOptions & options,
+                    const std::optional<Placement> & placement) const
 {
   if (!description_.feedback)
-    return pass(state, rows);
+    return pass(state, rows, placement);
   const auto & feedback = *description_.feedback;
   state[feedback.input] = {at::zeros(concatenate({rows}, feedback.shape), options), {}};
   for (std::int64_t i = 0; i < feedback.iterations; ++i)
   {
-    pass(state, rows);
+    pass(state, rows, placement);
     state[feedback.input] = state.at(feedback.output);
   }
 }
 
-void Predictor::pass(State & state, std::int64_t rows) const
+void Predictor::pass(State & state, std::int64_t rows,
+                     const std::optional<Placement> & placement) const
 {
   Tensors arguments;
   for (const auto & input : description_.inputs)

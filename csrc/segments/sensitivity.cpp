@@ -8,6 +8,7 @@
 
 #include "errors.h"
 #include "layout/shapes.h"
+#include "segments/sensitivity_cells.h"
 
 namespace neml2_aoti_plugin
 {
@@ -72,6 +73,12 @@ Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphSt
     {
       given_pairs_ = fused->pairs;
       given_graphs_ = {{}, &graphs.get(fused->graph)};
+    }
+    else if (const auto * cells = std::get_if<CellSensitivity>(&*description.sensitivity))
+    {
+      cells_ = cells->cells;
+      given_pairs_ = cell_pairs(cells_);
+      given_graphs_ = {{}, &graphs.get(cells->graph)};
     }
     else
     {
@@ -159,8 +166,11 @@ Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & argum
 {
   const auto count = given_pairs_.size();
   const auto tensors = arguments.with(u);
+  if (!cells_.empty())
+    return cell_blocks(cells_, arguments.own(given_graphs_.solve->run(tensors, cells_.size())),
+                       arguments.rows, given_graphs_.solve->path());
   if (given_graphs_.operators.empty())
-    return given_graphs_.solve->run(tensors, count);
+    return arguments.own(given_graphs_.solve->run(tensors, count));
   auto a = operator_blocks(*given_graphs_.operators[0], tensors, unknown_groups_);
   a.resize(unknown_groups_ * unknown_groups_);
   const auto b =
@@ -168,7 +178,7 @@ Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & argum
   if (given_graphs_.solve)
   {
     a.insert(a.end(), b.begin(), b.end());
-    return given_graphs_.solve->run(a, count);
+    return arguments.own(given_graphs_.solve->run(a, count));
   }
   if (!is_dense_)
     throw UnsupportedFeatureError(
@@ -177,7 +187,8 @@ Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & argum
         "group. Recompile the model with a direct sensitivity solver.");
   const auto matrix = minus_solved(assembled(a, unknown_groups_, unknown_groups_),
                                    assembled(b, unknown_groups_, given_groups_), label_);
-  return cut_blocks<InputPair>(matrix, given_pairs_, [](const InputPair & pair) -> const Shape &
+  return cut_blocks<InputPair>(arguments.own({matrix}).front(), given_pairs_,
+                               [](const InputPair & pair) -> const Shape &
                                { return pair.input_base_shape; });
 }
 
@@ -185,19 +196,19 @@ Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & argum
 Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & arguments) const
 {
   auto per_row = arguments;
+  const auto places = arguments.placement ? arguments.placement->places() : arguments.rows;
   for (auto & parameter : per_row.parameters)
-    parameter = parameter.unsqueeze(0)
-                    .expand(concatenate({per_row.rows}, parameter.sizes().vec()))
-                    .contiguous();
+    parameter =
+        parameter.unsqueeze(0).expand(concatenate({places}, parameter.sizes().vec())).contiguous();
   const auto count = parameter_pairs_.size();
   const auto tensors = per_row.with(u);
   if (parameter_graphs_.operators.empty())
-    return parameter_graphs_.solve->run(tensors, count);
+    return arguments.own(parameter_graphs_.solve->run(tensors, count));
   const auto jacobians = contiguous(parameter_graphs_.operators[0]->run(tensors, 2));
   if (parameter_graphs_.solve)
-    return parameter_graphs_.solve->run(jacobians, count);
+    return arguments.own(parameter_graphs_.solve->run(jacobians, count));
   const auto matrix = minus_solved(jacobians[0], jacobians[1], label_);
-  return cut_blocks<ParameterPair>(matrix, parameter_pairs_,
+  return cut_blocks<ParameterPair>(arguments.own({matrix}).front(), parameter_pairs_,
                                    [](const ParameterPair & pair) -> const Shape &
                                    { return pair.parameter_base_shape; });
 }

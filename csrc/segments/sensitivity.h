@@ -48,6 +48,7 @@ private:
   std::size_t given_groups_;
   bool is_dense_; // all groups are
   std::vector<InputPair> given_pairs_;
+  std::vector<Cell> cells_; // where the graph returns cells in place of pairs
   std::vector<ParameterPair> parameter_pairs_;
   Graphs given_graphs_;
   Graphs parameter_graphs_;

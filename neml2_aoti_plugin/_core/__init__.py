@@ -37,6 +37,8 @@ _check_torch()
 from neml2_aoti_plugin._core._runtime import (  # noqa: E402  (only after the check)
     BUILT_WITH_TORCH,
     BoundaryVariable,
+    Cell,
+    CellSensitivity,
     ForwardSegment,
     FusedDirection,
     FusedParameterSensitivity,
@@ -75,6 +77,8 @@ from neml2_aoti_plugin._core._runtime import (  # noqa: E402  (only after the ch
 __all__ = [
     "BUILT_WITH_TORCH",
     "BoundaryVariable",
+    "Cell",
+    "CellSensitivity",
     "ForwardSegment",
     "FusedDirection",
     "FusedParameterSensitivity",

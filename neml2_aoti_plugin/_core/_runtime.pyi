@@ -138,7 +138,7 @@ class KrylovSettings:
     ) -> None: ...
 
 class InputDerivativeGraph:
-    def __init__(self, *, graph: str, pairs: Sequence[InputPair]) -> None: ...
+    def __init__(self, *, graph: str, pairs: Sequence[InputPair], stacked: bool) -> None: ...
 
 class ParameterDerivativeGraph:
     def __init__(self, *, graph: str, pairs: Sequence[ParameterPair]) -> None: ...
@@ -160,10 +160,13 @@ class ForwardSegment:
         input_derivatives: InputDerivativeGraph | None,
         parameter_derivatives: ParameterDerivativeGraph | None,
         parameter_adjoint: ParameterAdjointGraph | None,
+        stored_parameters: bool,
+        argument_order: Sequence[int],
+        whole_batch: bool,
     ) -> None: ...
 
 class FusedDirection:
-    def __init__(self, *, step: str) -> None: ...
+    def __init__(self, *, step: str, returns_iterate: bool) -> None: ...
 
 class OperatorDirection:
     def __init__(self, *, jacobian: str, solve: str) -> None: ...
@@ -183,6 +186,12 @@ class OperatorSensitivity:
     def __init__(
         self, *, jacobian: str, jacobian_given: str, solve: str | None, pairs: Sequence[InputPair]
     ) -> None: ...
+
+class Cell:
+    def __init__(self, *, rows: Group, columns: Group) -> None: ...
+
+class CellSensitivity:
+    def __init__(self, *, graph: str, cells: Sequence[Cell]) -> None: ...
 
 class FusedParameterSensitivity:
     def __init__(self, *, graph: str, pairs: Sequence[ParameterPair]) -> None: ...
@@ -219,12 +228,13 @@ class ImplicitSegment:
         parameters: Sequence[str],
         residual: str,
         direction: FusedDirection | OperatorDirection | KrylovDirection,
-        sensitivity: FusedSensitivity | OperatorSensitivity | None,
+        sensitivity: FusedSensitivity | OperatorSensitivity | CellSensitivity | None,
         parameter_sensitivity: FusedParameterSensitivity | OperatorParameterSensitivity | None,
         predictor: Predictor | None,
         initial_guess: InitialGuess,
         newton: NewtonSettings,
         max_substepping_level: int,
+        whole_batch: bool,
     ) -> None: ...
 
 class ModelDescription:
@@ -240,6 +250,8 @@ class ModelDescription:
         derivatives: Sequence[tuple[str, str]],
         parameter_derivatives: Sequence[tuple[str, str]],
         segments: Sequence[ForwardSegment | ImplicitSegment],
+        fixed_batch: Sequence[int | None] | None,
+        argument_ranks: Mapping[str, Sequence[int]],
     ) -> None: ...
 
 class Model:

@@ -4,10 +4,12 @@
 
     path -> folder -> document -> version, upgrades -> reader -> Manifest
                                                     -> graphs -> package, machine  (checks)
+                                                    -> arguments                   (checks)
 
 ``folder`` finds the metadata and the leaf, ``document`` parses the file, ``version`` brings it to
 the canonical schema, ``reader`` checks every field. Then each graph file is found, verified and
-compared with this machine. All errors are ArtifactError; no torch and no neml2 is needed.
+compared with this machine and with the metadata. All errors are ArtifactError; no torch and no
+neml2 is needed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from neml2_aoti_plugin.artifact.arguments import check_arguments
 from neml2_aoti_plugin.artifact.device import check_dtype, device_family
 from neml2_aoti_plugin.artifact.document import load_document
 from neml2_aoti_plugin.artifact.folder import choose_leaf, find_metadata, pinned_leaf
@@ -54,9 +57,9 @@ def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) ->
         leaf=leaf,
     )
     check_graph_files(manifest)
-    packages = inspect_graphs(manifest).values()
-    operators = frozenset[str]().union(*(package.operators for package in packages))
-    return replace(manifest, operators=operators)
+    packages = inspect_graphs(manifest)
+    operators = frozenset[str]().union(*(package.operators for package in packages.values()))
+    return check_arguments(replace(manifest, operators=operators), packages)
 
 
 def inspect_graphs(manifest: Manifest) -> dict[str, PackageFacts]:

@@ -75,6 +75,9 @@ class Fields:
         """Whether any of the keys is there."""
         return any(key in self._content for key in keys)
 
+    def is_null(self, key: str) -> bool:
+        return key in self._content and self._content[key] is None
+
     # -- single values ---------------------------------------------------------------------------
 
     def text(self, key: str) -> str:
@@ -85,7 +88,7 @@ class Fields:
 
     def optional_text(self, key: str) -> str | None:
         """A required field whose value may be null."""
-        if key in self._content and self._content[key] is None:
+        if self.is_null(key):
             return None
         value = self._content.get(key)
         if not _is_name(value):

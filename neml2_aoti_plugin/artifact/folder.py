@@ -1,8 +1,9 @@
 """Where the metadata and the graphs of an artifact are, and which leaves there are.
 
-Old layout, one leaf per metadata file::
+Old layout, one leaf per metadata file; up to neml2 3.0.3 without a folder for the device::
 
     <root>/<device family>/<model>_meta.json and *.pt2
+    <root>/<model>_meta.json and *.pt2
 
 New layout, metadata shared by all leaves::
 

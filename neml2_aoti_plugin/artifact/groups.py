@@ -19,6 +19,13 @@ def group_size(group: Group) -> int:
     return sum(slot_size(slot) for slot in group.slots)
 
 
+def packed_shape(group: Group) -> Shape:
+    """Shape of the group's tensor, without the batch."""
+    if group.structure is Structure.BLOCK:
+        return (*group.sub_batch_shape, sum(math.prod(slot.base_shape) for slot in group.slots))
+    return (group_size(group),)
+
+
 def read_slot(fields: Fields, shapes: BaseShapes) -> Slot:
     name = fields.text("name")
     slot = Slot(

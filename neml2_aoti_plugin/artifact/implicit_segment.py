@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from neml2_aoti_plugin.artifact.fields import Fields
+from neml2_aoti_plugin.artifact.fields import Fields, enumeration
 from neml2_aoti_plugin.artifact.forward_segment import AVAILABLE
 from neml2_aoti_plugin.artifact.groups import (
     check_all_grouped,
@@ -16,6 +16,8 @@ from neml2_aoti_plugin.artifact.groups import (
     read_slot,
 )
 from neml2_aoti_plugin.artifact.manifest import (
+    Cell,
+    CellSensitivity,
     FusedDirection,
     FusedParameterSensitivity,
     FusedSensitivity,
@@ -31,10 +33,14 @@ from neml2_aoti_plugin.artifact.manifest import (
     PredictorFeedback,
     Role,
     Slot,
+    Structure,
 )
 from neml2_aoti_plugin.artifact.pairs import PairSides, read_input_pairs, read_parameter_pairs
 from neml2_aoti_plugin.artifact.scope import BaseShapes, Scope
-from neml2_aoti_plugin.artifact.solver import read_sensitivity_krylov_settings
+from neml2_aoti_plugin.artifact.solver import (
+    read_segment_newton_settings,
+    read_sensitivity_krylov_settings,
+)
 
 _RESIDUAL_SUFFIXES = ("_residual", "_rhs")
 
@@ -42,7 +48,8 @@ _PAIRED_ROLES = (Role.OLD_STATE, Role.CUR_FORCE, Role.OLD_FORCE)
 
 
 def read_implicit_segment(fields: Fields, root: Fields, scope: Scope) -> ImplicitSegment:
-    if scope.newton is None:
+    newton = read_segment_newton_settings(fields) or scope.newton
+    if newton is None:
         raise root.error("solver_config", "the settings of the implicit segments")
     residual = fields.graph("residual_package")
     # The predictor runs before anything is packed, so its outputs may serve as givens.
@@ -66,7 +73,9 @@ def read_implicit_segment(fields: Fields, root: Fields, scope: Scope) -> Implici
         parameters=parameters,
         residual=residual,
         direction=_read_direction(fields, root, scope),
-        input_sensitivity=_read_input_sensitivity(fields, sides),
+        input_sensitivity=_read_input_sensitivity(
+            fields, scope, sides, unknown_groups, given_groups
+        ),
         parameter_sensitivity=_read_parameter_sensitivity(fields, parameter_sides),
         predictor=predictor,
         initial_guess=(
@@ -74,7 +83,7 @@ def read_implicit_segment(fields: Fields, root: Fields, scope: Scope) -> Implici
             if fields.has("initial_guess")
             else InitialGuess.STATE
         ),
-        newton=scope.newton,
+        newton=newton,
         max_substepping_level=fields.integer("max_substepping_level"),
     )
     scope.provide(unknowns)
@@ -156,7 +165,10 @@ def _read_direction(
     fields: Fields, root: Fields, scope: Scope
 ) -> FusedDirection | OperatorDirection | KrylovDirection:
     if _is_fused(fields):
-        return FusedDirection(step=fields.graph("step_package"))
+        return FusedDirection(
+            step=fields.graph("step_package"),
+            returns_iterate=fields.boolean("step_returns_iterate", default=False),
+        )
     # The kind of solve is recorded for the whole model, but which graphs there are by segment.
     direct = scope.krylov is None or fields.has("solve_package")
     if direct and not fields.has("matvec_package"):
@@ -211,8 +223,17 @@ def _parameter_sides(
 
 
 def _read_input_sensitivity(
-    fields: Fields, sides: PairSides
-) -> FusedSensitivity | OperatorSensitivity | None:
+    fields: Fields,
+    scope: Scope,
+    sides: PairSides,
+    unknown_groups: Sequence[Group],
+    given_groups: Sequence[Group],
+) -> FusedSensitivity | CellSensitivity | OperatorSensitivity | None:
+    if fields.boolean("cell_sensitivity", default=False):
+        return CellSensitivity(
+            graph=fields.graph("ift_package"),
+            cells=_read_cells(fields, scope, unknown_groups, given_groups),
+        )
     if _is_fused(fields):
         if not fields.has("ift_package", "jacobian_pairs"):
             return None
@@ -231,6 +252,42 @@ def _read_input_sensitivity(
         krylov=krylov,
         pairs=read_input_pairs(fields, sides),
     )
+
+
+def _read_cells(
+    fields: Fields, scope: Scope, unknown_groups: Sequence[Group], given_groups: Sequence[Group]
+) -> tuple[Cell, ...]:
+    """Every pair of groups, unknowns slow and givens fast: the only order that was ever written."""
+    expected = [
+        (row, column) for row in range(len(unknown_groups)) for column in range(len(given_groups))
+    ]
+    entries = fields.objects("ift_cells")
+    if len(entries) != len(expected):
+        raise fields.error("ift_cells", f"a list of length {len(expected)}, one per pair of groups")
+    cells = []
+    for entry, (row, column) in zip(entries, expected, strict=True):
+        _check_cell_side(entry, "row", row, unknown_groups, scope.base_shapes)
+        _check_cell_side(entry, "col", column, given_groups, scope.base_shapes)
+        cell = Cell(rows=unknown_groups[row], columns=given_groups[column])
+        if entry.shape("sub_batch_shape") != cell.site_shape:
+            raise entry.error("sub_batch_shape", f"{list(cell.site_shape)}, that of the groups")
+        cells.append(cell)
+    return tuple(cells)
+
+
+def _check_cell_side(
+    fields: Fields, side: str, index: int, groups: Sequence[Group], shapes: BaseShapes
+) -> None:
+    """What a cell says of its groups is what the segment says of them."""
+    if fields.integer(f"{side}_group_idx") != index:
+        raise fields.error(f"{side}_group_idx", f"{index}, by the order of the groups")
+    structure = groups[index].structure
+    if fields.choice(f"{side}_structure", Structure) is not structure:
+        raise fields.error(f"{side}_structure", f"{structure.value}, that of the group")
+    entries = fields.named_objects(f"{side}_vars")
+    if tuple(read_slot(entry, shapes) for entry in entries) != groups[index].slots:
+        names = enumeration(slot.name for slot in groups[index].slots)
+        raise fields.error(f"{side}_vars", f"the variables of the group: {names}")
 
 
 def _read_parameter_sensitivity(

@@ -10,7 +10,8 @@ Shapes exclude the batch: a value has the shape ``(*batch, *sub_batch_shape, *ba
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -136,6 +137,8 @@ class ParameterPair:
 class InputDerivativeGraph:
     graph: str
     pairs: tuple[InputPair, ...]
+    stacked: bool = False
+    """The graph returns one matrix for all pairs, outputs by rows and inputs by columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +164,11 @@ class ForwardSegment:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     parameters: tuple[str, ...]
+    stored_parameters: bool = False
+    """Graphs take parameters at their stored shape, not one value per row."""
+    argument_order: tuple[int, ...] | None = None
+    """Position in ``inputs + parameters`` of every argument of the value and derivative graphs;
+    ``None``: as listed. Known once the graph files have been inspected."""
     input_derivatives: InputDerivativeGraph | None
     parameter_derivatives: ParameterDerivativeGraph | None
     parameter_adjoint: ParameterAdjointGraph | None
@@ -198,6 +206,8 @@ class FusedDirection:
     """``step(u, g, p) -> du, b``: solve included (schema 3 to 7)."""
 
     step: str
+    returns_iterate: bool = False
+    """The graph returns ``u + du`` and the residual there instead (schema 2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +234,30 @@ class FusedSensitivity:
 
     graph: str
     pairs: tuple[InputPair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The derivative of one group with respect to another, as one matrix per row of the batch, or
+    per row and site where a group is a block."""
+
+    rows: Group
+    columns: Group
+
+    @property
+    def site_shape(self) -> Shape:
+        """Sub-batch axes of the matrices. Two blocks over the same sites share them."""
+        if self.rows.sub_batch_shape == self.columns.sub_batch_shape:
+            return self.rows.sub_batch_shape
+        return self.rows.sub_batch_shape + self.columns.sub_batch_shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSensitivity:
+    """``graph(u, g)`` returns ``du/dg`` as one matrix per cell (schema 2 and 3)."""
+
+    graph: str
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +340,7 @@ class ImplicitSegment:
     parameters: tuple[str, ...]
     residual: str
     direction: FusedDirection | OperatorDirection | KrylovDirection
-    input_sensitivity: FusedSensitivity | OperatorSensitivity | None
+    input_sensitivity: FusedSensitivity | CellSensitivity | OperatorSensitivity | None
     parameter_sensitivity: FusedParameterSensitivity | OperatorParameterSensitivity | None
     predictor: Predictor | None
     initial_guess: InitialGuess
@@ -343,3 +377,9 @@ class Manifest:
     operators: frozenset[str] = frozenset()
     """Operators that the graphs call by name, as ``namespace::name``; known once the graph files
     have been inspected."""
+    fixed_batch: tuple[int | None, ...] | None = None
+    """The batch shape that the graphs were traced with, where it is not of rank one and any size;
+    ``None`` for an extent that may vary. Known once the graph files have been inspected."""
+    argument_ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By graph, the rank of every argument with its batch axes; only where :attr:`fixed_batch` is
+    not one axis."""

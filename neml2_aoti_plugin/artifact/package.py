@@ -3,6 +3,7 @@
 A package is an uncompressed zip archive::
 
     <top folder>/data/aotinductor/model/*.so                one shared library
+                                       /*.wrapper.cpp       its source, see signature
                                        /*_metadata.json     what it was compiled for
                                        /*.json              operators it calls by name, if any
 
@@ -24,12 +25,14 @@ from neml2_aoti_plugin.artifact.fields import enumeration
 from neml2_aoti_plugin.artifact.machine import Machine, architecture
 from neml2_aoti_plugin.artifact.manifest import Leaf
 from neml2_aoti_plugin.artifact.recompile import recompile_command
+from neml2_aoti_plugin.artifact.signature import GraphArgument, read_arguments
 from neml2_aoti_plugin.errors import ArtifactError
 
 OPAQUE_POW = "neml2::opaque_pow"
 
 _MODEL_FOLDER = ("data", "aotinductor", "model")
 _LIBRARY_SUFFIXES = (".so", ".dylib", ".dll", ".pyd")
+_SOURCE_SUFFIX = ".wrapper.cpp"
 _METADATA_SUFFIX = "_metadata.json"
 _CHUNK_BYTES = 1 << 20
 _ENCRYPTED = 0x1
@@ -51,6 +54,8 @@ class PackageFacts:
     cpu_isa: str | None
     operators: frozenset[str]
     """Operators called through the dispatcher, as ``namespace::name``."""
+    arguments: tuple[GraphArgument, ...] | None = None
+    """What the graph takes."""
 
     @property
     def needs_opaque_pow(self) -> bool:
@@ -69,6 +74,7 @@ def inspect_package(file: Path) -> PackageFacts:
             _check_library(file, model_members)
             facts = _read_own_metadata(file, archive, model_members)
             operators = _read_operators(file, archive, model_members)
+            arguments = _read_arguments(archive, model_members)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise ArtifactError(
             f"{file}: not readable as a zip archive ({error}); expected a compiled graph. "
@@ -81,6 +87,7 @@ def inspect_package(file: Path) -> PackageFacts:
         architecture=facts.get("AOTI_MACHINE"),
         cpu_isa=facts.get("AOTI_CPU_ISA"),
         operators=operators,
+        arguments=arguments,
     )
 
 
@@ -206,6 +213,15 @@ def _read_operators(
         nodes = content.get("nodes", []) if isinstance(content, dict) else []
         operators.update(_targets(nodes))
     return frozenset(operators)
+
+
+def _read_arguments(
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]
+) -> tuple[GraphArgument, ...] | None:
+    sources = [member for member in members if member.filename.endswith(_SOURCE_SUFFIX)]
+    if len(sources) != 1:
+        return None
+    return read_arguments(archive.read(sources[0]).decode("utf-8", errors="replace"))
 
 
 def _targets(nodes: Any) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from neml2_aoti_plugin.artifact.fields import Fields
 from neml2_aoti_plugin.artifact.manifest import (
     CacheStrategy,
@@ -26,6 +28,27 @@ def read_newton_settings(root: Fields) -> NewtonSettings | None:
         line_search_cutback=fields.number("ls_cutback", above_zero=True),
         line_search_constant=fields.number("ls_c"),
         update_tolerance=fields.number("substep_del_tol", or_infinite=True),
+    )
+
+
+def read_segment_newton_settings(segment: Fields) -> NewtonSettings | None:
+    """The settings that a segment records for itself, ``None`` where it does not."""
+    if not segment.has("atol", "rtol", "miters", "linesearch"):
+        return None
+    settings = NewtonSettings(
+        absolute_tolerance=segment.number("atol"),
+        relative_tolerance=segment.number("rtol"),
+        max_iterations=segment.integer("miters"),
+    )
+    search = segment.optional_object("linesearch")
+    if search is None:
+        return settings
+    return replace(
+        settings,
+        line_search=search.choice("type", LineSearch),
+        line_search_max_iterations=search.integer("max_iters"),
+        line_search_cutback=search.number("cutback", above_zero=True),
+        line_search_constant=search.number("c"),
     )
 
 

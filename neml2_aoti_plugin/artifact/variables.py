@@ -44,22 +44,27 @@ def _read_variable(
     fields: Fields, public: Mapping[str, str], scope: Scope, is_input: bool
 ) -> Variable:
     name = fields.text("name")
-    base_shape = scope.base_shapes.read(fields, name)
-    _check_size(fields, base_shape)
+    type_name = fields.text("var_type")
     return Variable(
         name=name,
         public_name=public[name],
-        type_name=fields.text("var_type"),
-        base_shape=base_shape,
+        type_name=type_name,
+        base_shape=read_base_shape(fields, scope),
         # Outputs never carry it, even where they have sub-batch axes.
         sub_batch_shape=fields.optional_shape("sub_batch_shape") if is_input else None,
     )
 
 
-def _check_size(fields: Fields, base_shape: Shape) -> None:
-    """``var_size`` of a master variable leaves its sub-batch out."""
+def read_base_shape(fields: Fields, scope: Scope) -> Shape:
+    """Base shape of a variable that is given with its type."""
+    fields.text("var_type")
+    if fields.is_null("base_shape"):
+        raise fields.error("var_type", "a type of the release that wrote the file")
+    base_shape = scope.base_shapes.read(fields, fields.text("name"))
+    # This size leaves the sub-batch out.
     if fields.integer("var_size") != math.prod(base_shape):
         raise fields.error("var_size", f"{math.prod(base_shape)}, the product of base_shape")
+    return base_shape
 
 
 def read_parameters(root: Fields) -> tuple[Parameter, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neml2_aoti_plugin.artifact.upgrades import from_v7, from_v12
+from neml2_aoti_plugin.artifact.upgrades import from_v2, from_v3, from_v7, from_v12
 from neml2_aoti_plugin.errors import ArtifactError, UnsupportedSchemaError
 
 CANONICAL_VERSION = 14
@@ -35,6 +35,8 @@ class Upgrade:
 
 
 UPGRADES: Mapping[int, Upgrade] = {
+    2: Upgrade(to=3, apply=from_v2.upgrade, old_spelling=from_v2.OLD_SPELLING),
+    3: Upgrade(to=7, apply=from_v3.upgrade),
     7: Upgrade(to=12, apply=from_v7.upgrade, old_spelling=from_v7.OLD_SPELLING),
     12: Upgrade(to=14, apply=from_v12.upgrade),
 }
@@ -98,4 +100,4 @@ def _origin_of(version: int) -> str:
 def _remedy_for(version: int) -> str:
     if version > CANONICAL_VERSION:
         return "Upgrade neml2_aoti_plugin, or recompile the model with neml2 3.1.0."
-    return "Recompile the model with neml2 3.0.4 or later."
+    return "Recompile the model with neml2 3.1.0."

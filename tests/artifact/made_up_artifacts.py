@@ -19,6 +19,10 @@ from neml2_aoti_plugin.artifact.version import upgrade_to_canonical
 DATA = Path(__file__).parent / "data"
 
 GOLDEN = (
+    "v2/elasticity",
+    "v2/viscoplasticity",
+    "v3/elasticity",
+    "v3/viscoplasticity",
     "v7/elasticity",
     "v7/viscoplasticity",
     "v12/substepped",
@@ -112,6 +116,10 @@ def write_artifact(
 ) -> Path:
     """An artifact in the layout of its schema version; returns its root."""
     root = folder / "model"
+    if document.get("schema_version") in (2, 3):
+        write_leaf(root, document)
+        (root / "model_meta.json").write_text(json.dumps(document), encoding="utf-8")
+        return root
     if document.get("schema_version") == 7:
         leaf = write_leaf(root / "cpu", document)
         (leaf / "model_meta.json").write_text(json.dumps(document), encoding="utf-8")

@@ -24,7 +24,6 @@ from neml2_aoti_plugin.artifact.device import LeafRequestError
 from neml2_aoti_plugin.errors import (
     ArtifactError,
     ArtifactNotFoundError,
-    UnsupportedSchemaError,
 )
 
 COMMAND = "neml2-compile INPUT.i --model model"
@@ -117,10 +116,13 @@ def test_two_metadata_files_of_the_old_layout_are_refused(tmp_path: Path) -> Non
     )
 
 
-def test_unsupported_schema_of_the_oldest_layout_is_named(tmp_path: Path) -> None:
-    (tmp_path / "model_meta.json").write_text('{"schema_version": 3}')
-    with pytest.raises(UnsupportedSchemaError, match="schema_version is 3, as written by neml2"):
-        read_artifact(tmp_path, device="cpu")
+@pytest.mark.parametrize("name", ["v2/elasticity", "v3/viscoplasticity"])
+def test_oldest_layout_is_found_by_its_folder_and_by_its_file(tmp_path: Path, name: str) -> None:
+    root = write_artifact(tmp_path, golden(name))
+    by_folder = read_artifact(root, device="cpu")
+    assert by_folder.schema_version == golden(name)["schema_version"]
+    assert by_folder.leaf.folder == root
+    assert read_artifact(root / "model_meta.json", device="cpu") == by_folder
 
 
 # -- leaves --------------------------------------------------------------------------------------

@@ -14,6 +14,48 @@ SEGMENT = ("segments", 0)
 Change = tuple[tuple[str | int, ...], Any]
 
 CASES: dict[str, tuple[str, Change, str]] = {
+    "type_of_no_release": (
+        "v3/elasticity",
+        (("inputs", 0, "var_type"), "SR3"),
+        "inputs[0].var_type is 'SR3'; expected a type of the release that wrote the file",
+    ),
+    "type_of_no_release_in_a_segment": (
+        "v2/elasticity",
+        ((*SEGMENT, "outputs", 0, "var_type"), "SR3"),
+        "segments[0].outputs[0].var_type is 'SR3'; "
+        "expected a type of the release that wrote the file",
+    ),
+    "size_of_another_type": (
+        "v2/viscoplasticity",
+        ((*SEGMENT, "unknowns", 0, "unflattened_shape"), [7]),
+        "segments[0].unknowns[0].unflattened_shape is [7]; "
+        "expected [6], as in outputs[1].unflattened_shape",
+    ),
+    "number_of_cells": (
+        "v3/viscoplasticity",
+        ((*SEGMENT, "ift_cells"), []),
+        "segments[0].ift_cells is []; expected a list of length 1, one per pair of groups",
+    ),
+    "group_of_a_cell": (
+        "v3/viscoplasticity",
+        ((*SEGMENT, "ift_cells", 0, "col_group_idx"), 1),
+        "segments[0].ift_cells[0].col_group_idx is 1; expected 0, by the order of the groups",
+    ),
+    "structure_of_a_cell": (
+        "v3/viscoplasticity",
+        ((*SEGMENT, "ift_cells", 0, "row_structure"), "block"),
+        "segments[0].ift_cells[0].row_structure is 'block'; expected dense, that of the group",
+    ),
+    "sites_of_a_cell": (
+        "v3/viscoplasticity",
+        ((*SEGMENT, "ift_cells", 0, "sub_batch_shape"), [3]),
+        "segments[0].ift_cells[0].sub_batch_shape is [3]; expected [], that of the groups",
+    ),
+    "negative_tolerance_of_a_segment": (
+        "v3/viscoplasticity",
+        ((*SEGMENT, "atol"), -1.0),
+        "segments[0].atol is -1.0; expected a number, zero or more, and finite",
+    ),
     "type": (
         "v14/elasticity",
         (("type",), "simple"),

@@ -11,6 +11,7 @@ from made_up_artifacts import FILE, GOLDEN, canonical, changed, golden, read, sh
 
 from neml2_aoti_plugin.artifact.manifest import ImplicitSegment
 from neml2_aoti_plugin.artifact.reader import read_recorded_leaf
+from neml2_aoti_plugin.artifact.version import SHARED_METADATA_SINCE
 from neml2_aoti_plugin.errors import ArtifactError
 
 Path = tuple[str | int, ...]
@@ -20,10 +21,18 @@ OPTIONAL = re.compile(
     r"|boundary_aliases\.\w+(\.[\w.]+)?"
     r"|.*\.batch_independent"
     r"|.*\.(row|col)_offset"
+    r"|.*\.linesearch"
 )
 """What may be absent, by the format."""
 
-UNREAD = re.compile(r"parameters\[\d+\]\.(origin|device)")
+UNREAD = re.compile(
+    r"parameters\[\d+\]\.(origin|device)"
+    # The first releases also write what follows from the rest.
+    r"|outputs\[\d+\]\.sparsity.*"
+    r"|segments\[\d+\]\.outputs\[\d+\]\.sparsity.*"
+    r"|segments\[\d+\]\.[ug]_size"
+    r"|segments\[\d+\]\.(unknowns|givens)\[\d+\]\.var_type"
+)
 """What says nothing that a runtime needs."""
 
 IN_7_ONLY_IN_12_ON_REQUEST = re.compile(r"parameters\[\d+\]\.dtype")
@@ -72,7 +81,7 @@ def case_id(value: Any) -> str:
 
 def read_all(document: dict[str, Any]) -> None:
     """Everything that read_artifact reads of a document."""
-    if document["schema_version"] == 7:
+    if document["schema_version"] < SHARED_METADATA_SINCE:
         read_recorded_leaf(canonical(document))
     read(document)
 

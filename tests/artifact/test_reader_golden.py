@@ -9,6 +9,7 @@ from made_up_artifacts import GOLDEN, golden, graph_fields, read
 
 from neml2_aoti_plugin.artifact.graphs import graph_names
 from neml2_aoti_plugin.artifact.manifest import (
+    CellSensitivity,
     ForwardSegment,
     FusedDirection,
     FusedSensitivity,
@@ -46,9 +47,15 @@ def test_manifest_keeps_order_and_pairs_of_the_file(name: str) -> None:
     assert [variable.name for variable in manifest.inputs] == [
         entry["name"] for entry in document["inputs"]
     ]
-    assert [list(pair) for pair in manifest.derivatives] == document["derivatives"]
+    # Up to 3.0.3 all derivatives with respect to inputs are compiled, and no others.
+    all_pairs = [
+        [output["name"], input_["name"]]
+        for output in document["outputs"]
+        for input_ in document["inputs"]
+    ]
+    assert [list(pair) for pair in manifest.derivatives] == document.get("derivatives", all_pairs)
     assert [list(pair) for pair in manifest.parameter_derivatives] == (
-        document["parameter_derivatives"]
+        document.get("parameter_derivatives", [])
     )
     assert manifest.schema_version == document["schema_version"]
 
@@ -91,6 +98,55 @@ def test_forward_segment_is_read_in_full(name: str) -> None:
     assert segment.parameter_adjoint is not None
     assert segment.parameter_adjoint.parameters == ("model.E",)
     assert [parameter.values for parameter in manifest.parameters] == [(200e3,), (0.3,)]
+
+
+@pytest.mark.parametrize(("name", "stacked"), [("v2/elasticity", True), ("v3/elasticity", False)])
+def test_first_forward_segments_take_stored_parameters(name: str, stacked: bool) -> None:
+    (segment,) = read(golden(name)).segments
+    assert isinstance(segment, ForwardSegment)
+    assert segment.stored_parameters
+    assert segment.parameters == ("E", "nu")
+    assert segment.input_derivatives is not None
+    assert segment.input_derivatives.stacked is stacked
+    (pair,) = segment.input_derivatives.pairs
+    assert (pair.output, pair.input) == ("stress", "strain")
+    assert (pair.output_base_shape, pair.input_base_shape) == ((6,), (6,))
+    assert segment.parameter_derivatives is None
+
+
+def test_schema_2_places_the_blocks_of_its_one_matrix() -> None:
+    segment = read(golden("v2/viscoplasticity")).segments[1]
+    assert isinstance(segment, ForwardSegment)
+    assert segment.input_derivatives is not None
+    assert [
+        (pair.output, pair.input, pair.row_offset, pair.column_offset)
+        for pair in segment.input_derivatives.pairs
+    ] == [("stress", "strain", 0, 0), ("stress", "plastic_strain", 0, 6)]
+
+
+@pytest.mark.parametrize(
+    ("name", "returns_iterate", "searches"),
+    [("v2/viscoplasticity", True, 1), ("v3/viscoplasticity", False, 5)],
+)
+def test_first_solves_have_their_own_settings_and_return_cells(
+    name: str, returns_iterate: bool, searches: int
+) -> None:
+    segment = implicit(name)
+    assert segment.direction == FusedDirection(
+        step="model_seg0_step.pt2", returns_iterate=returns_iterate
+    )
+    assert segment.newton == NewtonSettings(
+        absolute_tolerance=1e-9,
+        relative_tolerance=1e-7,
+        max_iterations=50,
+        line_search_max_iterations=searches,
+    )
+    assert segment.initial_guess is InitialGuess.ZERO
+    assert isinstance(segment.input_sensitivity, CellSensitivity)
+    (cell,) = segment.input_sensitivity.cells
+    assert [slot.name for slot in cell.rows.slots] == ["plastic_strain"]
+    assert [slot.name for slot in cell.columns.slots] == ["strain", "plastic_strain~1", "t", "t~1"]
+    assert cell.site_shape == ()
 
 
 def test_renamed_names_are_public_only() -> None:

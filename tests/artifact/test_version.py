@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from made_up_artifacts import FILE, GOLDEN, golden, read
 
-from neml2_aoti_plugin.artifact.upgrades import from_v7, from_v12
+from neml2_aoti_plugin.artifact.upgrades import from_v2, from_v3, from_v7, from_v12
 from neml2_aoti_plugin.artifact.version import READABLE_VERSIONS, read_version, upgrade_to_canonical
 from neml2_aoti_plugin.errors import ArtifactError, UnsupportedSchemaError
 
-RECOMPILE = "Recompile the model with neml2 3.0.4 or later."
+RECOMPILE = "Recompile the model with neml2 3.1.0."
 
 
 @pytest.mark.parametrize("version", READABLE_VERSIONS)
@@ -22,8 +22,6 @@ def test_readable_version_is_returned(version: int) -> None:
 @pytest.mark.parametrize(
     ("version", "origin", "remedy"),
     [
-        (2, "as written by neml2 3.0.0 to 3.0.2", RECOMPILE),
-        (3, "as written by neml2 3.0.3", RECOMPILE),
         *(
             (version, "which no release of neml2 wrote", RECOMPILE)
             for version in (-1, 0, 1, 4, 5, 6, 8, 9, 10, 11, 13)
@@ -39,7 +37,7 @@ def test_other_version_is_refused(version: int, origin: str, remedy: str) -> Non
     with pytest.raises(UnsupportedSchemaError) as caught:
         read_version({"schema_version": version}, FILE)
     assert str(caught.value) == (
-        f"{FILE}: schema_version is {version}, {origin}; expected one of 7, 12, 14. {remedy}"
+        f"{FILE}: schema_version is {version}, {origin}; expected one of 2, 3, 7, 12, 14. {remedy}"
     )
 
 
@@ -47,7 +45,7 @@ def test_missing_version_is_refused() -> None:
     with pytest.raises(ArtifactError) as caught:
         read_version({"type": "composed"}, FILE)
     assert str(caught.value) == (
-        f"{FILE}: schema_version is missing; expected one of 7, 12, 14. "
+        f"{FILE}: schema_version is missing; expected one of 2, 3, 7, 12, 14. "
         "This is no metadata written by neml2-compile."
     )
 
@@ -57,7 +55,7 @@ def test_version_that_is_no_integer_is_refused(version: Any) -> None:
     with pytest.raises(ArtifactError) as caught:
         read_version({"schema_version": version}, FILE)
     assert str(caught.value) == (
-        f"{FILE}: schema_version is {version!r}; expected an integer, one of 7, 12, 14. "
+        f"{FILE}: schema_version is {version!r}; expected an integer, one of 2, 3, 7, 12, 14. "
         "Recompile the model."
     )
 
@@ -79,6 +77,41 @@ def test_canonical_document_reads_like_the_original(name: str) -> None:
     assert again.segments == first.segments
     assert again.parameters == first.parameters
     assert again.inputs == first.inputs
+
+
+def test_upgrade_from_2_makes_one_dense_group_of_each_side() -> None:
+    upgraded = from_v2.upgrade(golden("v2/viscoplasticity"))
+    segment = upgraded["segments"][0]
+    assert upgraded["schema_version"] == 3
+    assert segment["step_returns_iterate"] is True
+    (group,) = segment["given_group_infos"]
+    assert group["structure"] == "dense"
+    assert group["var_names"] == ["strain", "plastic_strain~1", "t", "t~1"]
+    assert [slot["base_shape"] for slot in group["per_var_info"]] == [[6], [6], [], []]
+    assert [residual["var_size"] for residual in segment["residuals"]] == [6]
+    (cell,) = segment["ift_cells"]
+    assert [slot["name"] for slot in cell["row_vars"]] == ["plastic_strain"]
+    assert upgraded["segments"][1]["stacked_jacobian"] is True
+
+
+def test_upgrade_from_3_offers_all_derivatives_and_base_shapes_by_type() -> None:
+    upgraded = from_v3.upgrade(golden("v3/viscoplasticity"))
+    assert upgraded["schema_version"] == 7
+    inputs = [entry["name"] for entry in upgraded["inputs"]]
+    assert upgraded["derivatives"] == [
+        [output["name"], name] for output in upgraded["outputs"] for name in inputs
+    ]
+    assert upgraded["parameter_derivatives"] == []
+    assert {entry["var_type"]: entry["base_shape"] for entry in upgraded["inputs"]} == {
+        "SR2": [6],
+        "Scalar": [],
+    }
+    assert upgraded["segments"][1]["stored_parameters"] is True
+
+
+def test_upgrade_from_3_gives_parameters_their_stored_shape_as_base_shape() -> None:
+    upgraded = from_v3.upgrade(golden("v3/elasticity"))
+    assert [entry["param_base_shape"] for entry in upgraded["parameters"]] == [[], []]
 
 
 def test_upgrade_from_7_says_what_12_cannot() -> None:
@@ -110,7 +143,9 @@ def test_upgrade_from_12_sets_no_bound_on_updates() -> None:
     assert upgraded["solver_config"]["substep_del_tol"] == math.inf
 
 
-@pytest.mark.parametrize("upgrade", [from_v7.upgrade, from_v12.upgrade])
+@pytest.mark.parametrize(
+    "upgrade", [from_v2.upgrade, from_v3.upgrade, from_v7.upgrade, from_v12.upgrade]
+)
 @pytest.mark.parametrize(
     "document",
     [

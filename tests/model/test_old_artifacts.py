@@ -8,20 +8,57 @@ from pathlib import Path
 
 import pytest
 import torch
-from artifact_cache import CompiledCase, compiled
+from artifact_cache import CompiledCase, Recipe, compile_input, compiled
+from differences import differences
 from programs import assert_passes_in_silence, neml2_run
-from twins import Twin, scaled_difference, sensitivity_scale
+from twins import Tensors, Twin, scaled_difference, sensitivity_scale
 
 from neml2_aoti_plugin import Model
+from neml2_aoti_plugin.artifact.manifest import ForwardSegment
+from neml2_aoti_plugin.errors import UnsupportedFeatureError
 
 pytestmark = pytest.mark.slow
 
-VARIANTS = {"schema7": 7, "schema12": 12}
+VARIANTS = {"schema2": 2, "schema3": 3, "schema7": 7, "schema12": 12}
+
+OLD = (
+    *(("rate_independent", variant) for variant in VARIANTS),
+    *((case, variant) for case in ("elasticity", "chaboche") for variant in ("schema2", "schema3")),
+    ("composed", "schema3"),
+)
+"""Those that have the outputs of the native model."""
+
+DERIVATIVES = (*OLD, ("composed", "schema2"))
+
+DIFFERENCE_TOLERANCE = 1e-6
+
+TWO_GROUPS = Path(__file__).parent / "inputs" / "two_groups.i"
 
 
-@pytest.fixture(params=VARIANTS)
+def case_id(value: tuple[str, str]) -> str:
+    return "-".join(value)
+
+
+@pytest.fixture(params=OLD, ids=case_id)
 def old(request: pytest.FixtureRequest) -> CompiledCase:
-    return compiled("rate_independent", variant=request.param)
+    case, variant = request.param
+    return compiled(case, variant=variant)
+
+
+def solved_to_rounding(model: Model) -> Model:
+    model.set_solver_config(1e-13, 1e-12, 60, "BACKTRACKING", 1, 2.0, 1e-3)
+    return model
+
+
+def with_guesses(model: Model, inputs: Tensors) -> Tensors:
+    """Some releases also list the unknowns themselves, which they start from zero."""
+    rows = next(iter(inputs.values())).shape[0]
+    guesses = {
+        name: torch.zeros((rows, *shape), dtype=torch.float64)
+        for name, shape in zip(model.input_names, model.input_base_shapes, strict=True)
+        if name not in inputs
+    }
+    return inputs | guesses
 
 
 def test_old_stub_reproduces_the_native_gold(old: CompiledCase) -> None:
@@ -29,8 +66,10 @@ def test_old_stub_reproduces_the_native_gold(old: CompiledCase) -> None:
     assert_passes_in_silence(neml2_run(old.stub, "regression"))
 
 
-def test_old_bundle_runs_after_a_move(old: CompiledCase, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_old_bundle_runs_after_a_move(variant: str, tmp_path: Path) -> None:
     # The stub of schema 7 holds the absolute path of where it was compiled: nothing must be there.
+    old = compiled("rate_independent", variant=variant)
     bundle = tmp_path / "moved here"
     shutil.copytree(old.folder, bundle)
     stub = bundle / old.stub.name
@@ -42,21 +81,171 @@ def test_old_artifact_agrees_with_a_new_one(
     old: CompiledCase, twin_of: Callable[..., Twin]
 ) -> None:
     """Same model, same settings: values and derivatives differ by what a solve leaves open."""
-    inputs = twin_of("rate_independent").inputs(4)
-    ours, new = Model(old.metadata), Model(compiled("rate_independent").root)
-    for model in (ours, new):
-        model.set_solver_config(1e-12, 1e-12, 50, "BACKTRACKING", 1, 2.0, 1e-3)
-    # Older releases also list the unknowns themselves, which they start from zero.
-    inputs |= {
-        name: torch.zeros(shape, dtype=torch.float64)
-        for name, shape in zip(ours.input_names, ours.input_base_shapes, strict=True)
-        if name not in inputs
-    }
+    twin = twin_of(old.name)
+    ours = solved_to_rounding(Model(old.metadata))
+    new = solved_to_rounding(Model(twin.case.root))
+    inputs = with_guesses(ours, twin.inputs(4))
     found, found_blocks = ours.jacobian(inputs)
     expected, expected_blocks = new.jacobian(inputs)
     for name, value in expected.items():
-        assert scaled_difference(found[name], value) < 1e-9, name
+        assert scaled_difference(found[name], value) < 1e-10, name
         for input, block in expected_blocks[name].items():
             scale = sensitivity_scale(value, inputs[input], block)
             error = (found_blocks[name][input] - block).abs().max().item()
             assert error < 1e-8 * scale, (name, input)
+
+
+@pytest.mark.parametrize(("case", "variant"), DERIVATIVES)
+def test_old_jacobian_agrees_with_central_differences(
+    case: str, variant: str, twin_of: Callable[..., Twin]
+) -> None:
+    model = solved_to_rounding(Model(compiled(case, variant=variant).metadata))
+    inputs = with_guesses(model, twin_of(case).inputs(3))
+    outputs, blocks = model.jacobian(inputs)
+    assert blocks
+    for input in {name: None for row in blocks.values() for name in row}:
+        references = differences(model, inputs, input)
+        for output, row in blocks.items():
+            scale = sensitivity_scale(outputs[output], inputs[input], row[input])
+            error = (row[input] - references[output]).abs().max().item()
+            assert error <= DIFFERENCE_TOLERANCE * max(scale, 1e-12), (output, input)
+
+
+@pytest.mark.parametrize(("case", "variant"), DERIVATIVES)
+def test_old_jvp_agrees_with_jacobian(
+    case: str, variant: str, twin_of: Callable[..., Twin]
+) -> None:
+    model = Model(compiled(case, variant=variant).metadata)
+    inputs = with_guesses(model, twin_of(case).inputs(3))
+    outputs, blocks = model.jacobian(inputs)
+    tangents = {name: torch.ones_like(value) for name, value in inputs.items()}
+    _, derivatives = model.jvp(inputs, tangents)
+    for output, row in blocks.items():
+        base = outputs[output].dim() - 1
+        expected = sum(
+            block.flatten(base + 1).sum(-1) if block.dim() > base + 1 else block
+            for block in row.values()
+        )
+        assert scaled_difference(derivatives[output], expected) < 1e-12, output
+
+
+# --- promoted parameters, which these releases take at their stored shape
+
+
+@pytest.mark.parametrize("variant", ["schema2", "schema3"])
+def test_stress_follows_a_promoted_modulus(variant: str, twin_of: Callable[..., Twin]) -> None:
+    model = Model(compiled("elasticity", variant=variant).metadata)
+    inputs = twin_of("elasticity").inputs(4)
+    before = model.forward(inputs)["stress"]
+    model.set_parameter("E", torch.tensor(1.0e5, dtype=torch.float64))
+    assert scaled_difference(model.forward(inputs)["stress"], before / 2) < 1e-14
+
+
+@pytest.mark.parametrize("variant", ["schema2", "schema3"])
+def test_every_row_follows_its_own_modulus(variant: str, twin_of: Callable[..., Twin]) -> None:
+    model = Model(compiled("elasticity", variant=variant).metadata)
+    inputs = twin_of("elasticity").inputs(4)
+    before, blocks_before = model.jacobian(inputs)
+    factors = torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
+    model.set_parameter("E", 2.0e5 * factors)
+    after, blocks = model.jacobian(inputs)
+    assert scaled_difference(after["stress"], before["stress"] * factors[:, None]) < 1e-14
+    expected = blocks_before["stress"]["strain"] * factors[:, None, None]
+    assert scaled_difference(blocks["stress"]["strain"], expected) < 1e-14
+
+
+@pytest.mark.parametrize("variant", ["schema2", "schema3"])
+def test_parameter_that_was_traced_between_inputs_reaches_its_argument(
+    variant: str, twin_of: Callable[..., Twin]
+) -> None:
+    """The metadata lists the parameter last, the graph takes it second: expansion by twice the
+    coefficient is that by twice the difference of temperature."""
+    model = solved_to_rounding(Model(compiled("composed", variant=variant).metadata))
+    segment = model.manifest.segments[0]
+    assert isinstance(segment, ForwardSegment)
+    assert segment.argument_order not in (None, (0, 1, 2))
+    inputs = twin_of("composed").inputs(4)
+    inputs["temperature"] += 300.0
+    hotter = inputs | {"temperature": 2 * inputs["temperature"] - 300.0}
+    expected = model.forward(hotter)["stress"]
+    model.set_parameter("eigenstrain.alpha", torch.tensor(2.4e-5, dtype=torch.float64))
+    assert scaled_difference(model.forward(inputs)["stress"], expected) < 1e-9
+
+
+# --- sub-batched unknowns
+
+
+def two_groups(*overrides: str) -> CompiledCase:
+    """Three sites and what they share, in a block and a dense group unless told otherwise."""
+    recipe = Recipe(
+        driver=None,
+        example_batch_shapes=("site=(2;3)", "share=(2;3)"),
+        overrides=overrides,
+        writer="3.0.3",
+    )
+    variant = "block_and_dense" if not overrides else "one_dense"
+    return compile_input(TWO_GROUPS, recipe, name="two_groups", variant=variant)
+
+
+def one_dense_group() -> CompiledCase:
+    return two_groups(
+        "EquationSystems/system/unknowns:='site load size'",
+        "EquationSystems/system/residuals:='site_residual load_residual size_residual'",
+        "EquationSystems/system/structure:='dense'",
+        "Solvers/newton/linear_solver:=lu",
+    )
+
+
+def loads() -> Tensors:
+    generator = torch.Generator().manual_seed(3)
+    shapes = {"site": (4, 3, 6), "load": (4, 6), "size": (4,), "share": (4, 3, 6), "total": (4, 6)}
+    return {
+        name: torch.rand(shape, dtype=torch.float64, generator=generator)
+        for name, shape in shapes.items()
+    }
+
+
+def assert_tangent_is_the_difference(model: Model, inputs: Tensors, name: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    tangent = torch.rand(inputs[name].shape, dtype=torch.float64, generator=generator)
+    _, derivatives = model.jvp(inputs, {name: tangent})
+    step = 1e-6
+    plus = model.forward(inputs | {name: inputs[name] + step * tangent})
+    minus = model.forward(inputs | {name: inputs[name] - step * tangent})
+    assert set(derivatives) == {"site", "load", "size"}
+    for output, derivative in derivatives.items():
+        reference = (plus[output] - minus[output]) / (2 * step)
+        assert (derivative - reference).abs().max().item() < 1e-8, output
+
+
+@pytest.mark.parametrize("compile_case", [two_groups, one_dense_group])
+def test_old_sub_batched_solution_satisfies_its_equations(
+    compile_case: Callable[[], CompiledCase],
+) -> None:
+    model = Model(compile_case().metadata)
+    inputs = loads()
+    found = model.forward(inputs)
+    site, load, size = found["site"], found["load"], found["size"]
+    trace = load[:, :3].sum(-1)
+    torch.testing.assert_close(site + load[:, None] / 5, inputs["share"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(load + site.mean(1) / 4, inputs["total"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(size + size * trace / 10, trace, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("compile_case", [two_groups, one_dense_group])
+def test_old_sub_batched_tangent_of_a_common_load_is_the_difference(
+    compile_case: Callable[[], CompiledCase],
+) -> None:
+    assert_tangent_is_the_difference(Model(compile_case().metadata), loads(), "total")
+
+
+def test_old_tangent_of_sites_in_a_dense_group_is_the_difference() -> None:
+    assert_tangent_is_the_difference(Model(one_dense_group().metadata), loads(), "share")
+
+
+def test_old_tangent_of_sites_that_others_join_is_refused() -> None:
+    """3.0.3 compiled it as if all sites moved together, which is another derivative."""
+    model = Model(two_groups().metadata)
+    inputs = loads()
+    with pytest.raises(UnsupportedFeatureError, match="'share' were compiled as if all its sites"):
+        model.jvp(inputs, {"share": inputs["share"]})

@@ -1,4 +1,4 @@
-"""Applying an upgrade to the implicit segments of a document."""
+"""Applying an upgrade to the segments of one kind."""
 
 from __future__ import annotations
 
@@ -14,10 +14,23 @@ def map_implicit_segments(
     document: Mapping[str, Any], upgrade: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> Any:
     """The value of ``segments`` with ``upgrade`` applied to each implicit one."""
-    segments = document.get("segments")
-    if not isinstance(segments, list):
-        return segments
-    return [upgrade(segment) if is_implicit(segment) else segment for segment in segments]
+    return _map_segments(document, "implicit", upgrade)
+
+
+def map_forward_segments(
+    document: Mapping[str, Any], upgrade: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Any:
+    """The value of ``segments`` with ``upgrade`` applied to each forward one."""
+    return _map_segments(document, "forward", upgrade)
+
+
+def _map_segments(
+    document: Mapping[str, Any], kind: str, upgrade: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Any:
+    return map_objects(
+        document.get("segments"),
+        lambda segment: upgrade(segment) if segment.get("kind") == kind else segment,
+    )
 
 
 def map_objects(values: Any, upgrade: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
@@ -25,3 +38,10 @@ def map_objects(values: Any, upgrade: Callable[[dict[str, Any]], dict[str, Any]]
     if not isinstance(values, list):
         return values
     return [upgrade(value) if isinstance(value, dict) else value for value in values]
+
+
+def names_of(entries: Any) -> list[Any]:
+    """``name`` of each element that is an object."""
+    if not isinstance(entries, list):
+        return []
+    return [entry.get("name") for entry in entries if isinstance(entry, dict)]

@@ -18,8 +18,8 @@ std::map<std::string, int>& runs() {
   return runs;
 }
 
-Graph::Graph(std::string path, int device_index)
-    : path_(std::move(path)), device_index_(device_index) {}
+Graph::Graph(std::string path, int device_index, std::optional<BatchAxes> axes)
+    : path_(std::move(path)), device_index_(device_index), axes_(std::move(axes)) {}
 
 Graph::~Graph() = default;
 

@@ -32,7 +32,14 @@ struct Fixture {
   }
 
   FusedSystem system(const std::vector<double>& givens) {
-    return {residual_graph, step_graph, arguments(givens)};
+    return {residual_graph, step_graph, false, arguments(givens)};
+  }
+
+  /// Graphs that run on all rows whatever the system is restricted to.
+  FusedSystem whole_batch(const std::vector<double>& givens) {
+    auto placed = arguments(givens);
+    placed.placement.emplace(placed.rows, at::kCPU);
+    return {residual_graph, step_graph, false, placed};
   }
 };
 
@@ -94,6 +101,33 @@ const check::Tests tests{
   const auto restricted = fixture.system({4, 6, 8}).restricted_to(index_of({2, 0}));
   check::equal(restricted->rows(), 2);
   same(restricted->residual({column({0, 0})}).at(0), column({8, 4}));
+}},
+{"direct_system_subtracts_the_start_from_an_iterate", [] {
+  Fixture fixture;
+  scripts()["step.pt2"] = [](const Tensors& arguments) {
+    const auto next = arguments.at(0) + step(arguments).at(0);
+    return Tensors{next, residual({next, arguments.at(1), arguments.at(2)}).at(0)};
+  };
+  FusedSystem system(fixture.residual_graph, fixture.step_graph, true, Fixture::arguments({4, 6}));
+  same(system.update({column({1, 1})}).du.at(0), column({1, 2}));
+}},
+{"direct_system_of_a_whole_batch_keeps_every_row_in_its_place", [] {
+  Fixture fixture;
+  std::vector<std::int64_t> rows;
+  scripts()["residual.pt2"] = [&](const Tensors& arguments) {
+    rows.push_back(arguments.at(0).size(0));
+    return Tensors{residual(arguments).at(0) + counting({3, 1}, 100.0)};  // baked by row
+  };
+  const auto some = fixture.whole_batch({4, 6, 8}).restricted_to(index_of({2, 0}));
+  same(some->residual({column({0, 0})}).at(0), column({110, 104}));
+  same(some->restricted_to(index_of({1}))->residual({column({1})}).at(0), column({102}));
+  check::equal(rows, {3, 3});
+}},
+{"direct_system_of_a_whole_batch_finds_its_singular_rows", [] {
+  Fixture fixture;
+  const auto update = fixture.whole_batch({4, 6, 8, 10, 12}).update({column({1, 0, 1, 1, 0})});
+  check::equal(update.failed_rows, {1, 4});
+  same(update.du.at(0), column({1, 0, 3, 4, 0}));
 }},
 {"direct_system_lets_other_errors_pass", [] {
   Fixture fixture;

@@ -65,6 +65,17 @@ const check::Tests tests{
   const auto prepared = Inputs(model, at::kFloat, at::Device("cpu")).prepare(tensors, {});
   same(prepared.state.at("E").data, counting({4, 2}));
 }},
+{"inputs_of_another_batch_than_the_fixed_one_are_refused", [] {
+  auto model = description();
+  model.fixed_batch = FixedBatch{std::nullopt, 3};
+  const Inputs inputs(model, at::kDouble, at::Device("cpu"));
+  check::equal(inputs.prepare(given({2, 3, 2}, {3}, {3}), {}).rows, 6);
+  check::equal(inputs.prepare(given({3, 2}, {}, {3}), {}).rows, 3);
+  check::throws<InputError>([&] { inputs.prepare(given({6, 2}, {}, {3}), {}); },
+                            "the inputs have batch shape (6,), but the artifact was compiled for the batch shape "
+                            "(any, 3) alone. Call it with that batch, or recompile it without --no-dynamic-batch "
+                            "and with an --example-batch-shape of one axis.");
+}},
 {"inputs_do_not_keep_gradients", [] {
   auto tensors = given({2}, {}, {3});
   tensors.at("strain").requires_grad_(true);

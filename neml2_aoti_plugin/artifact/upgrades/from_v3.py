@@ -1,0 +1,52 @@
+"""Schema 3 (neml2 3.0.3) to 7.
+
+Version 7 made derivatives a request, gave forward graphs one parameter value per row, and left the
+Newton settings to the stub. A file of version 3 offers every derivative with respect to an input;
+its forward graphs take parameters at their stored shape, in the order of tracing; each implicit
+segment has its own settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from neml2_aoti_plugin.artifact.upgrades.base_shapes import with_base_shapes
+from neml2_aoti_plugin.artifact.upgrades.segments import (
+    map_forward_segments,
+    map_implicit_segments,
+    map_objects,
+    names_of,
+)
+
+
+def upgrade(document: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(document)
+    result["schema_version"] = 7
+    for key in ("inputs", "outputs"):
+        if key in document:
+            result[key] = with_base_shapes(document[key])
+    if "parameters" in document:
+        result["parameters"] = map_objects(document["parameters"], _parameter)
+    if "segments" in document:
+        result["segments"] = map_forward_segments(document, _forward_segment)
+        result["segments"] = map_implicit_segments(result, _implicit_segment)
+    result["derivatives"] = [
+        [output, input_]
+        for output in names_of(document.get("outputs"))
+        for input_ in names_of(document.get("inputs"))
+    ]
+    result["parameter_derivatives"] = []
+    return result
+
+
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    return {**parameter, "param_base_shape": parameter.get("shape")}
+
+
+def _forward_segment(segment: dict[str, Any]) -> dict[str, Any]:
+    return {**segment, "stored_parameters": True}
+
+
+def _implicit_segment(segment: dict[str, Any]) -> dict[str, Any]:
+    return {**segment, "cell_sensitivity": True}
