@@ -53,6 +53,12 @@ def elasticity_promoted() -> CompiledCase:
 
 
 @pytest.fixture(scope="session")
+def elasticity_two_promoted() -> CompiledCase:
+    """Values only, with Young's modulus and Poisson's ratio promoted."""
+    return compiled("elasticity", variant="two_promoted")
+
+
+@pytest.fixture(scope="session")
 def elasticity_values_only() -> CompiledCase:
     """The same without derivatives."""
     return compiled("elasticity", variant="values_only")
