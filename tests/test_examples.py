@@ -6,7 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from artifact_cache import CASES, INPUTS, REGRESSIONS, compiled
+from artifact_cache import (
+    CACHE_VARIABLE,
+    CASES,
+    INPUTS,
+    REGRESSIONS,
+    TORCH_VARIABLE,
+    CompileError,
+    compiled,
+)
 from programs import assert_passes_in_silence, neml2_run
 
 
@@ -60,3 +68,12 @@ def test_artifact_cache_refuses_what_it_does_not_know() -> None:
         compiled("elasticity", variant="half")
     with pytest.raises(RuntimeError, match=r"neml2 2\.0 is asked for and \S+ is installed"):
         compiled("elasticity", neml2="2.0")
+
+
+def test_artifact_cache_does_not_compile_in_the_name_of_another_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(TORCH_VARIABLE, "1.2.3")
+    with pytest.raises(CompileError, match=r"holds no elasticity/default of torch 1\.2\.3, which"):
+        compiled("elasticity")
