@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -85,6 +86,9 @@ RECIPES = MappingProxyType(
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 
+NEEDS_SETTINGS = frozenset({"crystal"})
+"""Inputs that declare the sub-batch shape of a variable in ``[Settings]``, new in neml2 3.1."""
+
 REGRESSIONS = (
     ("elasticity", "regression"),
     ("elasticity", "regression_unbatched"),
@@ -145,6 +149,20 @@ def compiled(
         variant=variant,
         device=device,
     )
+
+
+def obstacle(case: str) -> str | None:
+    """Why the installed neml2 cannot load the example ``case`` at all, if it cannot."""
+    if case in NEEDS_SETTINGS and not _has_settings():
+        return f"inputs/{case} needs [Settings], which neml2 {metadata.version('neml2')} lacks"
+    return None
+
+
+def _has_settings() -> bool:
+    package = importlib.util.find_spec("neml2")  # found, not imported
+    assert package is not None
+    assert package.origin is not None
+    return (Path(package.origin).parent / "settings.py").is_file()
 
 
 def compile_input(
