@@ -5,7 +5,9 @@ TORCH ?= 2.12.1
 NEML2 ?= 3.1.0
 
 DEFAULT_TORCH := 2.12.1
-VENV ?= .venv$(if $(filter-out $(DEFAULT_TORCH),$(TORCH)),-torch$(TORCH))
+DEFAULT_NEML2 := 3.1.0
+other = $(if $(filter-out $2,$3),-$1$3)
+VENV ?= .venv$(call other,torch,$(DEFAULT_TORCH),$(TORCH))$(call other,neml2-,$(DEFAULT_NEML2),$(NEML2))
 BIN := $(VENV)/bin
 
 # Objects built for one torch must not end in a package for another.
@@ -19,17 +21,29 @@ PACKAGE_FILES := pyproject.toml setup.cfg setup.py README.md LICENSE _neml2_aoti
         -o -name py.typed | grep -v _built_with.py | sort)
 
 PYTEST_FLAGS ?=
-SMOKE_TESTS ?= tests/test_examples.py tests/model/test_parity.py tests/activation/test_native_models.py
-SMOKE_CASES ?= elasticity or chaboche or native_models
+# The core of the suite is what another release of torch or neml2 could break.
+CORE_TESTS ?= tests --ignore tests/test_layers.py --ignore tests/artifact -m 'not slow'
+MATRIX_TARGET ?= core
+MATRIX ?= 2.12.1/3.1.0 2.12.1/3.0.6 2.13.0/3.1.0 2.13.0/3.0.6 2.15.0/3.1.0 2.15.0/3.0.6
+SMOKE_TESTS ?= tests/test_examples.py tests/model/test_parity.py tests/activation/test_native_models.py \
+    tests/activation/test_import_order.py
+SMOKE_CASES ?= elasticity or chaboche or native_models or first_import
+# The torch whose artifacts the tests take from their cache, instead of compiling with the installed one.
+COMPILED_WITH ?=
+junit = $(if $(JUNIT),--junitxml='$(JUNIT)')
+# From elsewhere, as here the sources would be imported in place of the package.
+report = cd $(VENV) && $(abspath $(BIN)/python) -m neml2_aoti_plugin
+compiled_with = $(if $(COMPILED_WITH),NEML2_AOTI_TEST_COMPILED_WITH=$(COMPILED_WITH))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 .PHONY: help
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON) TORCH=$(TORCH) NEML2=$(NEML2) VENV=$(VENV) PYTEST_FLAGS=$(PYTEST_FLAGS)"
+	@echo "           MATRIX=$(MATRIX)"
 
 # --- environment
 
@@ -61,8 +75,18 @@ test: $(VENV)/.installed ## run the tests (PYTEST_FLAGS='-m "not slow"' for the 
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
 .PHONY: smoke
-smoke: $(VENV)/.installed ## run the core tests on another torch: make smoke TORCH=2.13.0
-	$(BIN)/pytest $(PYTEST_FLAGS) $(SMOKE_TESTS) -k '$(SMOKE_CASES)'
+smoke: $(VENV)/.installed ## run a few central tests on another torch: make smoke TORCH=2.13.0
+	$(report)
+	$(compiled_with) $(BIN)/pytest $(PYTEST_FLAGS) $(junit) $(SMOKE_TESTS) -k '$(SMOKE_CASES)'
+
+.PHONY: core
+core: $(VENV)/.installed ## run the core tests: make core TORCH=2.13.0 NEML2=3.0.6
+	$(report)
+	$(compiled_with) $(BIN)/pytest $(PYTEST_FLAGS) $(junit) $(CORE_TESTS)
+
+.PHONY: test-matrix
+test-matrix: ## run the core tests (or MATRIX_TARGET=smoke) on every torch/neml2 of MATRIX, and tabulate
+	COMPILED_WITH='$(COMPILED_WITH)' $(PYTHON) tests/matrix.py --target $(MATRIX_TARGET) $(MATRIX)
 
 .PHONY: bench
 bench: $(VENV)/.installed ## compare the speed with that of neml2's own runtime

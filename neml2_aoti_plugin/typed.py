@@ -66,10 +66,10 @@ class TypedBoundary:
         inner = _sub_batch_shapes_inside(manifest)
         self.label = model_label(manifest)
         self.inputs = tuple(
-            _typed(variable, variable.sub_batch_shape or ()) for variable in manifest.inputs
+            typed_variable(variable, variable.sub_batch_shape or ()) for variable in manifest.inputs
         )
         self.outputs = tuple(
-            _typed(variable, variable.sub_batch_shape or inner.get(variable.name))
+            typed_variable(variable, variable.sub_batch_shape or inner.get(variable.name))
             for variable in manifest.outputs
         )
         self._parameter_base_ndims = {
@@ -154,11 +154,21 @@ def model_label(manifest: Manifest) -> str:
     return file.parent.name if file.name == "metadata.json" else file.stem.removesuffix("_meta")
 
 
-def _typed(variable: Variable, sub_batch_shape: Shape | None) -> TypedVariable:
+def typed_variable(variable: Variable, sub_batch_shape: Shape | None) -> TypedVariable:
+    """``variable`` with the host's class for it.
+
+    Raises :class:`TypeError` where the host knows no such type, or knows it with another base
+    shape than the artifact: wrapped values would be misread.
+    """
+    wrapper = wrapper_class(variable)
+    if tuple(wrapper.BASE_SHAPE) != variable.base_shape:
+        raise TypeError(
+            f"variable '{variable.public_name}' has the type '{variable.type_name}' and the base "
+            f"shape {variable.base_shape}, but {wrapper.__name__} of the installed neml2 has "
+            f"{tuple(wrapper.BASE_SHAPE)}. Recompile the model with the installed neml2."
+        )
     return TypedVariable(
-        name=variable.public_name,
-        wrapper=wrapper_class(variable),
-        sub_batch_shape=sub_batch_shape,
+        name=variable.public_name, wrapper=wrapper, sub_batch_shape=sub_batch_shape
     )
 
 

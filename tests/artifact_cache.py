@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -27,6 +28,7 @@ from types import MappingProxyType
 PROJECT = Path(__file__).resolve().parent.parent
 INPUTS = PROJECT / "inputs"
 CACHE_VARIABLE = "NEML2_AOTI_TEST_CACHE"
+TORCH_VARIABLE = "NEML2_AOTI_TEST_COMPILED_WITH"
 LOG_LINES_SHOWN = 40
 
 
@@ -86,6 +88,7 @@ RECIPES = MappingProxyType(
         ("elasticity", "promoted"): Recipe(
             derivatives=(":", "stress:model.E"), parameters=("model.E",)
         ),
+        ("elasticity", "two_promoted"): Recipe(parameters=("model.E", "model.nu")),
         ("chaboche", "default"): Recipe(derivatives=(":",)),
         ("chaboche", "float32"): Recipe(
             derivatives=(":",), dtype="float32", overrides=_FLOAT32_NEWTON
@@ -125,6 +128,9 @@ RECIPES = MappingProxyType(
     }
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
+
+NEEDS_SETTINGS = frozenset({"crystal"})
+"""Inputs that declare the sub-batch shape of a variable in ``[Settings]``, new in neml2 3.1."""
 
 FEATURES = PROJECT / "tests" / "model" / "inputs"
 """Small models that are compiled in several ways, each for one thing a runtime must do."""
@@ -229,6 +235,20 @@ def compiled_feature(case: str, variant: str) -> CompiledCase:
     )
 
 
+def obstacle(case: str) -> str | None:
+    """Why the installed neml2 cannot load the example ``case`` at all, if it cannot."""
+    if case in NEEDS_SETTINGS and not _has_settings():
+        return f"inputs/{case} needs [Settings], which neml2 {metadata.version('neml2')} lacks"
+    return None
+
+
+def _has_settings() -> bool:
+    package = importlib.util.find_spec("neml2")  # found, not imported
+    assert package is not None
+    assert package.origin is not None
+    return (Path(package.origin).parent / "settings.py").is_file()
+
+
 def compile_input(
     model_file: Path,
     recipe: Recipe,
@@ -247,10 +267,16 @@ def compile_input(
     cache.mkdir(parents=True, exist_ok=True)
     options = recipe.options(device)
     writer = recipe.writer or metadata.version("neml2")
-    folder = cache / f"{name}-{variant}-{device}-{_key(model_file, options, writer)[:16]}"
+    torch = compiler_torch()
+    folder = cache / f"{name}-{variant}-{device}-{_key(model_file, options, writer, torch)[:16]}"
     with _locked(folder.with_suffix(".lock")):
         record = folder / "record.json"
         if not record.exists():
+            if torch != metadata.version("torch"):
+                raise CompileError(
+                    f"{cache} holds no {name}/{variant} of torch {torch}, which {TORCH_VARIABLE} "
+                    f"asks for; compile it there first, or unset {TORCH_VARIABLE}"
+                )
             _compile(model_file, options, folder, record, writer)
         _bring_golds(model_file.parent / "gold", folder / "gold")
     return _describe(folder, record, model_file, recipe, name, variant, device)
@@ -262,12 +288,20 @@ def cache_folder() -> Path:
     return Path(named).resolve() if named else PROJECT / ".cache" / "artifacts"
 
 
-def _key(model_file: Path, options: tuple[str, ...], writer: str) -> str:
+def compiler_torch() -> str:
+    """The torch whose artifacts are used: the installed one, or what the environment names.
+
+    Another one compiles nothing here: its artifacts have to be in the cache already.
+    """
+    return os.environ.get(TORCH_VARIABLE) or metadata.version("torch")
+
+
+def _key(model_file: Path, options: tuple[str, ...], writer: str, torch: str) -> str:
     digest = hashlib.sha256()
     for path in _with_included(model_file):
         digest.update(f"{path.name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    environment = (writer, metadata.version("torch"), _processor())
+    environment = (writer, torch, _processor())
     digest.update(repr((options, environment)).encode())
     return digest.hexdigest()
 

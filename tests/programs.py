@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from subprocess import CompletedProcess
+
+from artifact_cache import compiler_torch
+
+REMARK_OF_TORCH = "[WARNING] Could not dlsym AOTInductor"
+"""torch says so of every graph from an older torch, which lacks entry points that we never call."""
 
 
 def neml2_run(input_file: Path, driver: str) -> CompletedProcess[str]:
@@ -21,4 +27,7 @@ def run_python(program: str, *arguments: str, warnings: str = "default") -> Comp
 
 
 def assert_passes_in_silence(run: CompletedProcess[str]) -> None:
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    said = run.stderr.splitlines()
+    if compiler_torch() != metadata.version("torch"):
+        said = [line for line in said if not line.startswith(REMARK_OF_TORCH)]
+    assert (run.returncode, run.stdout, said) == (0, "", [])

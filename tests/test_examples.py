@@ -5,8 +5,18 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import artifact_cache
 import pytest
-from artifact_cache import CASES, INPUTS, REGRESSIONS, compiled
+from artifact_cache import (
+    CACHE_VARIABLE,
+    CASES,
+    INPUTS,
+    REGRESSIONS,
+    TORCH_VARIABLE,
+    CompileError,
+    compiled,
+    obstacle,
+)
 from programs import assert_passes_in_silence, neml2_run
 
 
@@ -60,3 +70,22 @@ def test_artifact_cache_refuses_what_it_does_not_know() -> None:
         compiled("elasticity", variant="half")
     with pytest.raises(RuntimeError, match=r"neml2 2\.0 is asked for and \S+ is installed"):
         compiled("elasticity", neml2="2.0")
+
+
+def test_artifact_cache_does_not_compile_in_the_name_of_another_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(TORCH_VARIABLE, "1.2.3")
+    with pytest.raises(CompileError, match=r"holds no elasticity/default of torch 1\.2\.3, which"):
+        compiled("elasticity")
+
+
+def test_only_an_input_with_settings_is_beyond_a_neml2_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(artifact_cache, "_has_settings", lambda: False)
+    assert [case for case in CASES if obstacle(case)] == ["crystal"]
+    assert "[Settings]" in (INPUTS / "crystal" / "model.i").read_text()
+    monkeypatch.setattr(artifact_cache, "_has_settings", lambda: True)
+    assert not any(obstacle(case) for case in CASES)

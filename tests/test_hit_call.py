@@ -200,6 +200,36 @@ def test_plain_sub_batched_tensors_equal_wrappers(polycrystal: AOTIModel) -> Non
         torch.testing.assert_close(ours.data, expected.data, rtol=0, atol=0)
 
 
+def test_sub_batched_outputs_serve_as_history_for_ten_steps(
+    polycrystal: AOTIModel, native_model: NativeModel
+) -> None:
+    native = native_model("crystal")
+    histories = [crystal_history(model, polycrystal, steps=10) for model in (polycrystal, native)]
+    for ours, theirs in zip(*histories, strict=True):
+        for name, value in theirs.items():
+            assert ours[name].sub_batch_ndim == value.sub_batch_ndim, name
+            torch.testing.assert_close(ours[name].data, value.data, **SOLVE_TOLERANCE)
+
+
+def crystal_history(
+    model: torch.nn.Module, polycrystal: AOTIModel, steps: int
+) -> list[dict[str, Any]]:
+    """Outputs of every step of a constant deformation of two points, fed back as they came."""
+    torch.manual_seed(5)
+    state = polycrystal_arguments(polycrystal, (2,))
+    kind = polycrystal.input_spec["t"]
+    history = []
+    for step in range(1, steps + 1):
+        times = {"t": kind(torch.tensor(float(step))), "t~1": kind(torch.tensor(step - 1.0))}
+        state |= {name: value for name, value in times.items() if name in state}
+        with torch.no_grad():
+            outputs = dict(zip(model.output_spec, _as_tuple(model(*state.values())), strict=True))
+        history.append(outputs)
+        for name, value in outputs.items():
+            state |= {alias: value for alias in (name, f"{name}~1") if alias in state}
+    return history
+
+
 def test_broadcast_sub_batch_is_materialised(polycrystal: AOTIModel) -> None:
     arguments = polycrystal_arguments(polycrystal, ())
     kind = polycrystal.input_spec["orientation~1"]
@@ -361,6 +391,13 @@ def test_other_device_names_input_and_both_sides(elastic: AOTIModel) -> None:
     with pytest.raises(TypeError) as caught:
         elastic(SR2(torch.zeros(4, 6, device="cuda")))
     for word in ("strain", "cuda", "cpu"):
+        assert word in str(caught.value)
+
+
+def test_device_without_values_names_input_and_device(elastic: AOTIModel) -> None:
+    with pytest.raises(TypeError) as caught:
+        elastic(SR2(torch.zeros(4, 6, device="meta")))
+    for word in ("strain", "meta"):
         assert word in str(caught.value)
 
 

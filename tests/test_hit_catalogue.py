@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from artifact_cache import CompiledCase
 from neml2.cli import inspect, syntax
 
 from neml2_aoti_plugin import AOTIModel
+
+EDITOR_SECONDS = 5.0
+"""Most of them are spent importing torch."""
 
 
 def catalogue_entry(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
@@ -75,6 +81,32 @@ def test_inspect_shows_promoted_parameters(
     assert parameter["dtype"] == "torch.float64"
     assert parameter["device"] == "cpu"
     assert parameter["shape"] == []
+
+
+def test_inspect_shows_every_promoted_parameter(
+    capsys: pytest.CaptureFixture[str], elasticity_two_promoted: CompiledCase
+) -> None:
+    parameters = inspected(capsys, elasticity_two_promoted.stub)["parameters"]
+    assert [entry["name"] for entry in parameters] == ["model.E", "model.nu"]
+
+
+def test_inspect_as_a_program_answers_an_editor_in_time(chaboche: CompiledCase) -> None:
+    """An editor waits for it at every click. Processor time, as others may use this machine."""
+    run_inspect(chaboche.stub)  # files into the page cache
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    summary = run_inspect(chaboche.stub)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert summary["name"] == "AOTIModel"
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < EDITOR_SECONDS
+
+
+def run_inspect(stub: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "neml2.cli.inspect", "--json", str(stub), "model"]
+    run = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
+    assert run.stderr == ""
+    summary: dict[str, Any] = json.loads(run.stdout)
+    return summary
 
 
 def test_inspect_lists_sub_batched_variables(

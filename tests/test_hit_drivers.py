@@ -9,6 +9,7 @@ import neml2
 import pytest
 import torch
 from artifact_cache import REGRESSIONS, CompiledCase
+from neml2.drivers.ModelUnitTest import ModelUnitTest
 
 from neml2_aoti_plugin import AOTIModel
 
@@ -59,3 +60,42 @@ def test_verification_passes_against_hookes_law(elasticity: CompiledCase) -> Non
     """
     factory = neml2.load_input(elasticity.stub, post=[lines])
     assert factory.get_driver("verification").run()
+
+
+def test_unit_test_of_the_host_checks_values(elasticity: CompiledCase) -> None:
+    lines = f"""
+    [Models]
+      [model]
+        type = AOTIModel
+        artifact_path = '{elasticity.root}'
+      []
+    []
+    [Drivers]
+      [unit]
+        type = ModelUnitTest
+        model = 'model'
+        input_SR2_names = 'strain'
+        input_SR2_values = 'strain'
+        output_SR2_names = 'stress'
+        output_SR2_values = '{{expected}}'
+        value_rel_tol = 1e-12
+      []
+    []
+    [Tensors]
+      [strain]
+        type = Python
+        expr = 'SR2(torch.tensor([[0.0, 0.0, 0.0, 1e-3, 0.0, 0.0]]))'
+      []
+      [right]
+        type = Python
+        expr = 'SR2(2.0e5 / 1.3 * torch.tensor([[0.0, 0.0, 0.0, 1e-3, 0.0, 0.0]]))'
+      []
+      [wrong]
+        type = Python
+        expr = 'SR2(2.1e5 / 1.3 * torch.tensor([[0.0, 0.0, 0.0, 1e-3, 0.0, 0.0]]))'
+      []
+    []
+    """
+    assert ModelUnitTest.from_string(lines.format(expected="right")).check_values() == 1
+    with pytest.raises(AssertionError, match="value mismatch for output 'stress'"):
+        ModelUnitTest.from_string(lines.format(expected="wrong")).check_values()

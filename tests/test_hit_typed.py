@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from neml2_aoti_plugin.artifact.manifest import Variable
-from neml2_aoti_plugin.typed import natural_batch_ndim, wrapper_class
+from neml2_aoti_plugin.typed import natural_batch_ndim, typed_variable, wrapper_class
 
 
 def variable(type_name: str) -> Variable:
@@ -39,6 +39,15 @@ def test_unknown_type_names_variable_and_type(type_name: str) -> None:
     assert str(caught.value) == (
         f"variable 'orientation' has the type '{type_name}', which the installed neml2 does not "
         "define in neml2.types. Recompile the model with the installed neml2."
+    )
+
+
+def test_type_of_another_base_shape_is_refused() -> None:
+    with pytest.raises(TypeError) as caught:
+        typed_variable(variable("SR2"), None)
+    assert str(caught.value) == (
+        "variable 'orientation' has the type 'SR2' and the base shape (3,), but SR2 of the "
+        "installed neml2 has (6,). Recompile the model with the installed neml2."
     )
 
 

@@ -46,7 +46,11 @@ void Predictor::pass(State & state, std::int64_t rows,
   for (const auto & input : description_.inputs)
     arguments.push_back(value_of(state, input, segment_).data);
   const auto batch = batch_of(state, description_.inputs);
-  const auto results = run_on_rows(graph_, std::move(arguments), description_.outputs.size(), rows);
+  if (placement)
+    arguments = placement->spread(arguments);
+  auto results = run_on_rows(graph_, std::move(arguments), description_.outputs.size(), rows);
+  if (placement)
+    results = placement->own(results);
   for (std::size_t k = 0; k < description_.outputs.size(); ++k)
   {
     const auto & name = description_.outputs[k];

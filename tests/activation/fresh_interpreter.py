@@ -28,7 +28,10 @@ class Interpreter:
     folder: Path
     warnings: str = "error"
 
-    def run(self, *arguments: str, **switches: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, typed: str = "", **switches: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run with ``typed`` on standard input."""
         environment = {name: value for name, value in os.environ.items() if name not in SWITCHES}
         inherited = environment.get("PYTHONPATH", "")
         entries = [inherited, *map(str, self.search_path)] if inherited else self.search_path
@@ -37,15 +40,16 @@ class Interpreter:
             [sys.executable, "-W", self.warnings, *arguments],
             env=environment | switches,
             cwd=self.folder,
+            input=typed,
             capture_output=True,
             text=True,
             check=False,
             timeout=300,
         )
 
-    def output(self, *arguments: str, **switches: str) -> str:
+    def output(self, *arguments: str, typed: str = "", **switches: str) -> str:
         """Standard output of a run that must succeed and leave standard error empty."""
-        result = self.run(*arguments, **switches)
+        result = self.run(*arguments, typed=typed, **switches)
         assert (result.returncode, result.stderr) == (0, ""), result.stderr
         return result.stdout
 

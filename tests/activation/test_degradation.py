@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fresh_interpreter import Interpreter
+import json
+
+from artifact_cache import CompiledCase
+from fresh_interpreter import HERE, Interpreter
 
 # Runs PRELUDE before torch, so that our finder is put in front of what it sets up.
 RECORD = """
@@ -129,3 +132,56 @@ print(registered.__module__ if registered else None)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{'neml2.aoti._shim' if binary_loads else None}\n"
     assert result.stderr.count("neml2_aoti_plugin cannot be used") == 1
+
+
+BUILT_FOR_ANOTHER_TORCH = """
+import sys, types
+record = types.ModuleType("neml2_aoti_plugin._core._built_with")
+record.TORCH = "1.2.3"
+sys.modules[record.__name__] = record
+"""
+
+
+def test_core_built_for_another_torch_leaves_interpreted_models_working(
+    interpreter: Interpreter,
+) -> None:
+    code = (
+        BUILT_FOR_ANOTHER_TORCH
+        + """
+import json, runpy, neml2
+from probe import assert_active
+assert_active()
+sys.argv = ["neml2-syntax", "--type", "AOTIModel", "--json", "-"]
+try:
+    runpy.run_module("neml2.cli.syntax", run_name="__main__")
+except SystemExit as finished:
+    assert not finished.code
+import torch
+from trajectory import history
+torch.set_default_dtype(torch.float64)
+model = neml2.load_model(HERE / "viscoplastic.i", "full_step")
+assert len(history(model, 3)) == 8
+""".replace("HERE", f"__import__('pathlib').Path({str(HERE)!r})")
+    )
+    (entry,) = json.loads(interpreter.execute(code))
+    assert entry["type"] == "AOTIModel"
+
+
+def test_core_built_for_another_torch_says_so_where_a_model_is_opened(
+    interpreter: Interpreter, elasticity: CompiledCase
+) -> None:
+    code = (
+        BUILT_FOR_ANOTHER_TORCH
+        + f"""
+import neml2
+for attempt in range(2):
+    try:
+        neml2.load_model({str(elasticity.stub)!r}, "model")
+    except ImportError as error:
+        print(error)
+"""
+    )
+    first, second = interpreter.execute(code).splitlines()
+    assert first == second
+    assert "was built with torch 1.2.3, but torch" in first
+    assert "rebuild it with: pip install --no-build-isolation" in first

@@ -52,6 +52,44 @@ def test_switched_off_catalogue_is_that_of_the_host(
     assert str(aoti_model_entry(output)["source_path"]).endswith("aoti/_shim.py")
 
 
+def test_catalogue_differs_from_that_of_the_host_in_our_entry_only(
+    interpreter: Interpreter, binary_loads: bool
+) -> None:
+    if not binary_loads:
+        pytest.skip("neml2's binary does not load on this torch")
+    ours = json.loads(interpreter.output(*SYNTAX, "--json", "-"))
+    for switch in ("NEML2_AOTI_PLUGIN", "TORCH_DEVICE_BACKEND_AUTOLOAD"):
+        theirs = json.loads(interpreter.output(*SYNTAX, "--json", "-", **{switch: "0"}))
+        pairs = zip(ours, theirs, strict=True)
+        assert [one["type"] for one, other in pairs if one != other] == ["AOTIModel"]
+
+
+def test_server_of_the_editor_answers_in_json_only(interpreter: Interpreter) -> None:
+    questions = [
+        {"id": 1, "method": "list_sections"},
+        {"id": 2, "method": "list_types", "section": "Models"},
+        {"id": 3, "method": "get_options", "type": "AOTIModel"},
+        {"id": 4, "method": "get_options", "type": "LinearIsotropicElasticity"},
+        {"id": 5, "method": "sing"},
+    ]
+    typed = "".join(json.dumps(question) + "\n" for question in questions)
+    lines = interpreter.output(*SYNTAX, "--server", typed=typed).splitlines()
+    sections, types, ours, elasticity, error = (json.loads(line) for line in lines)
+    assert [answer["id"] for answer in (sections, types, ours, elasticity, error)] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
+    assert "Models" in sections["result"]
+    assert "AOTIModel" in [entry["type"] for entry in types["result"]]
+    assert is_ours(ours["result"])
+    assert [option["name"] for option in ours["result"]["options"]] == ["artifact_path", "solver"]
+    assert elasticity["result"]["type"] == "LinearIsotropicElasticity"
+    assert "error" in error
+
+
 def test_load_option_takes_over_without_autoload(lenient_interpreter: Interpreter) -> None:
     result = lenient_interpreter.run(
         *SYNTAX, "--load", "neml2_aoti_plugin", "--json", "-", TORCH_DEVICE_BACKEND_AUTOLOAD="0"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
+from artifact_cache import CompiledCase
 from fresh_interpreter import Interpreter
 
 import _neml2_aoti_plugin_autoload as autoload
@@ -83,6 +85,26 @@ def test_without_autoload_neml2_is_untouched(lenient_interpreter: Interpreter) -
     code = "import neml2, probe; probe.assert_inactive()"
     result = lenient_interpreter.run("-c", code, TORCH_DEVICE_BACKEND_AUTOLOAD="0")
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("switch", ["NEML2_AOTI_PLUGIN", "TORCH_DEVICE_BACKEND_AUTOLOAD"])
+def test_compiled_model_runs_on_the_binary_of_the_host(
+    interpreter: Interpreter, binary_works: bool, elasticity: CompiledCase, switch: str
+) -> None:
+    if not binary_works:
+        pytest.skip("neml2's binary does not work on this torch")
+    code = f"""
+import json, neml2, torch
+from probe import opened_neml2_libraries
+torch.set_default_dtype(torch.float64)
+model = neml2.load_model({str(elasticity.stub)!r}, "model")
+(stress,) = model(model.input_spec["strain"](torch.tensor([[1e-3, 0.0, 0.0, 0.0, 0.0, 0.0]])))
+print(json.dumps([type(model).__module__, bool(opened_neml2_libraries()), stress.data.tolist()]))
+"""
+    module, is_binary_open, stress = json.loads(interpreter.execute(code))
+    assert (module, is_binary_open) == ("neml2_aoti_plugin.hit", False)
+    switched_off = json.loads(interpreter.execute(code, **{switch: "0"}))
+    assert switched_off == ["neml2.aoti._shim", True, [pytest.approx(stress[0], rel=1e-12)]]
 
 
 def test_convergence_error_without_neml2_is_ours(interpreter: Interpreter) -> None:

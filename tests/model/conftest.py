@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from artifact_cache import RECIPES
+from artifact_cache import RECIPES, obstacle
 from edited_artifacts import Edit, edited_copy
 from twins import CASES, Twin, open_twin
 
@@ -17,6 +17,8 @@ def twin_of() -> Callable[[str], Twin]:
     twins: dict[str, Twin] = {}
 
     def find(name: str) -> Twin:
+        if reason := obstacle(name):
+            pytest.skip(reason)
         if name not in twins:
             twins[name] = open_twin(name)
         return twins[name]
