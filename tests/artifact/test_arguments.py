@@ -80,7 +80,9 @@ def test_free_batch_is_no_fixed_one() -> None:
 
 @pytest.mark.parametrize("batch", [(5,), (None, 3), (4, 3), ()])
 def test_other_batch_is_recorded(batch: Extents) -> None:
-    packages = traced(ELASTICITY, {"model.pt2": ((*batch, 6), batch, batch)})
+    shapes: Shapes = ((*batch, 6), batch, batch)
+    graphs = dict.fromkeys(("model.pt2", "model_jvp.pt2", "model_pjac.pt2"), shapes)
+    packages = traced(ELASTICITY, graphs | {"model_pvjp.pt2": (*shapes, (*batch, 6))})
     assert check_arguments(ELASTICITY, packages).fixed_batch == batch
 
 

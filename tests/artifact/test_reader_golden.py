@@ -9,6 +9,7 @@ from made_up_artifacts import GOLDEN, golden, graph_fields, read
 
 from neml2_aoti_plugin.artifact.graphs import graph_names
 from neml2_aoti_plugin.artifact.manifest import (
+    CacheStrategy,
     CellSensitivity,
     ForwardSegment,
     FusedDirection,
@@ -17,6 +18,7 @@ from neml2_aoti_plugin.artifact.manifest import (
     InitialGuess,
     InputPair,
     KrylovDirection,
+    KrylovMethod,
     NewtonSettings,
     OperatorDirection,
     OperatorParameterSensitivity,
@@ -210,9 +212,9 @@ def test_schema_14_krylov_solve_is_read_in_full() -> None:
     direction = implicit("v14/krylov").direction
     assert isinstance(direction, KrylovDirection)
     assert direction.preconditioner_setup == "model_seg0_precond_setup.pt2"
-    assert direction.settings.method == "gmres"
+    assert direction.settings.method is KrylovMethod.GMRES
     assert direction.settings.restart == 12
-    assert direction.settings.cache_strategy == "chord"
+    assert direction.settings.cache_strategy is CacheStrategy.CHORD
     assert direction.settings.cache_max_iterations == 10
 
 
@@ -238,8 +240,8 @@ def test_krylov_sensitivity_needs_no_solve_graph() -> None:
         assert isinstance(sensitivity, (OperatorSensitivity, OperatorParameterSensitivity))
         assert sensitivity.solve is None
         assert sensitivity.krylov is not None
-        assert sensitivity.krylov.method == "bicgstab"
-        assert sensitivity.krylov.cache_strategy == "none"
+        assert sensitivity.krylov.method is KrylovMethod.BICGSTAB
+        assert sensitivity.krylov.cache_strategy is CacheStrategy.NONE
 
 
 def test_predictor_loop_feeds_its_own_input() -> None:
