@@ -112,3 +112,27 @@ def test_a_row_that_is_not_a_number_fails_alone() -> None:
     with pytest.raises(ConvergenceError) as caught:
         perzyna("gmres").forward(inputs)
     assert caught.value.converged_mask.tolist() == [True, False, True]
+
+
+def test_sensitivities_that_ask_for_an_iterative_solver_are_exact(
+    direct: Model, tmp_path: Path
+) -> None:
+    root = tmp_path / "edited"
+    shutil.copytree(compiled_feature("perzyna", "promoted").root, root)
+    file = root / "metadata.json"
+    metadata = json.loads(file.read_text())
+    loose = {"method": "gmres", "restart": 2, "max_its": 1, "abs_tol": 0.0, "rel_tol": 0.1}
+    for key, graph in (
+        ("input_sensitivity", "solve_ift_package"),
+        ("param_sensitivity", "solve_param_package"),
+    ):
+        metadata["segments"][0][key] = {"kind": "krylov", "krylov": loose}
+        del metadata["segments"][0][graph]
+    file.write_text(json.dumps(metadata))
+    model, inputs = Model(root), increments(4)
+    for operation in ("jacobian", "param_jacobian"):
+        _, found = getattr(model, operation)(inputs)
+        _, expected = getattr(direct, operation)(inputs)
+        for output, row in expected.items():
+            for name, block in row.items():
+                assert scaled_difference(found[output][name], block) < 1e-12, (output, name)

@@ -3,6 +3,7 @@
 #include <ATen/ops/where.h>
 
 #include "check.h"
+#include "graphs/graph_run_error.h"
 #include "numerics/convergence_error.h"
 #include "segments/implicit_segment.h"
 #include "solver/scripted_graphs.h"
@@ -126,6 +127,34 @@ const check::Tests tests{
     return;
   }
   check::that(false);
+}},
+{"substeps_cure_a_singular_matrix_of_one_row", [] {
+  Fixture f;
+  scripts()["step.pt2"] = [](const Tensors& x) {
+    const auto increment = x[1].narrow(1, 1, 1) - x[1].narrow(1, 2, 1);
+    if (increment.abs().gt(reach).any().item<bool>())
+      throw GraphRunError("step.pt2: singular");  // as LAPACK does, for all rows because of one
+    return Tensors{residual(x), residual(x)};
+  };
+  f.run(3);
+  near(f.state.at("u").data, {2, 9, -1}, 1e-12);
+  check::equal(f.records.at(0).substeps, {1, 4, 2});
+}},
+{"substeps_predict_from_values_that_are_no_givens", [] {
+  Fixture f;
+  auto description = accumulate_force(3);
+  description.predictor = PredictorDescription{"predictor.pt2", {"u~1", "hint"}, {"u"}, std::nullopt};
+  f.state["hint"] = {tensor_of({100, 200, 300}, {3}), {3}};
+  std::vector<double> hints;
+  scripts()["predictor.pt2"] = [&](const Tensors& x) {
+    for (std::int64_t row = 0; row < x[1].size(0); ++row)
+      hints.push_back(number(x[1], row));
+    return Tensors{x[0]};
+  };
+  ImplicitSegment(description, ShapeTable(ModelDescription{}), f.graphs).run(f.state, nullptr, f.call);
+  near(f.state.at("u").data, {2, 9, -1}, 1e-12);
+  // The whole, rows 1 and 2 over the first half, row 1 over its quarters, and so on.
+  check::equal(hints, {100, 200, 300, 200, 300, 200, 200, 200, 300, 200, 200});
 }},
 {"substeps_do_not_try_the_second_half_of_a_row_that_failed_in_the_first", [] {
   Fixture f;
