@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
-#include <numeric>
 
 #include "layout/shapes.h"
 
@@ -48,37 +47,29 @@ at::Tensor parameter_per_row(const ParameterValue & parameter, const Call & call
 std::vector<ParameterPart> parts_by_parameters(const std::vector<std::string> & parameters,
                                                const Call & call)
 {
-  std::vector<at::Tensor> varying;
+  const auto rows = static_cast<std::size_t>(call.rows);
+  std::vector<std::string> keys(rows); // all the same while no parameter varies
+  std::vector<at::Tensor> per_row;     // undefined for a parameter that does not vary
   for (const auto & name : parameters)
-    if (const auto & value = call.parameters.at(name); element_count(value.batch) != 1)
-      varying.push_back(parameter_per_row(value, call));
+  {
+    const auto & value = call.parameters.at(name);
+    const bool varies = element_count(value.batch) != 1;
+    per_row.push_back(varies ? parameter_per_row(value, call) : at::Tensor());
+    if (varies)
+      append_keys(per_row.back(), keys);
+  }
   std::map<std::string, RowList> rows_of;
-  if (varying.empty())
-  {
-    auto & all = rows_of[""];
-    all.resize(static_cast<std::size_t>(call.rows));
-    std::iota(all.begin(), all.end(), 0);
-  }
-  else
-  {
-    std::vector<std::string> keys(static_cast<std::size_t>(call.rows));
-    for (const auto & per_row : varying)
-      append_keys(per_row, keys);
-    for (std::size_t row = 0; row < keys.size(); ++row)
-      rows_of[keys[row]].push_back(static_cast<std::int64_t>(row));
-  }
+  for (std::size_t row = 0; row < rows; ++row)
+    rows_of[keys[row]].push_back(static_cast<std::int64_t>(row));
 
   std::vector<ParameterPart> parts;
-  for (auto & [key, rows] : rows_of)
+  for (auto & [key, members] : rows_of)
   {
-    ParameterPart part{std::move(rows), {}};
-    for (const auto & name : parameters)
-    {
-      const auto & value = call.parameters.at(name);
-      const bool varies = element_count(value.batch) != 1;
-      part.values.push_back(varies ? parameter_per_row(value, call).select(0, part.rows.front())
-                                   : single_parameter(value));
-    }
+    ParameterPart part{std::move(members), {}};
+    for (std::size_t k = 0; k < parameters.size(); ++k)
+      part.values.push_back(per_row[k].defined()
+                                ? per_row[k].select(0, part.rows.front())
+                                : single_parameter(call.parameters.at(parameters[k])));
     parts.push_back(std::move(part));
   }
   return parts;
