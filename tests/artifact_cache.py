@@ -1,5 +1,7 @@
 """Compiles the example inputs with the installed ``neml2-compile``, once per content.
 
+Run as a program, it compiles all that is missing; ``--jobs 2`` compiles two at a time.
+
 An entry of the cache is a folder that can be run as it stands: artifact, stub and golds side by
 side. Its name carries a hash of everything that shapes the artifact: input file, options, neml2,
 torch and the processor. An entry counts only once its record is written, which is the last thing
@@ -8,6 +10,7 @@ done to it; so an interrupted compile is repeated.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import json
@@ -17,7 +20,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -63,6 +67,16 @@ class Recipe:
 # The tolerances that single precision can reach.
 _FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5")
 
+_VALUES_ONLY = (
+    "cohesive_bilinear",
+    "cohesive_exponential",
+    "creep_annealing",
+    "kinematic_hardening",
+    "mixed_control",
+    "porous_flow",
+)
+"""Cases compiled without derivatives, which is quick, and with one regression each."""
+
 RECIPES = MappingProxyType(
     {
         ("elasticity", "default"): Recipe(derivatives=(":",)),
@@ -79,9 +93,13 @@ RECIPES = MappingProxyType(
         ("rate_independent", "default"): Recipe(derivatives=(":",)),
         ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
         ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+        **{(case, "default"): Recipe() for case in _VALUES_ONLY},
     }
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
+
+PENDING: Mapping[str, str] = MappingProxyType({})
+"""Cases that are compiled and run natively, and what the runtime lacks to run the artifact."""
 
 REGRESSIONS = (
     ("elasticity", "regression"),
@@ -92,6 +110,7 @@ REGRESSIONS = (
     ("composed", "regression"),
     ("crystal", "regression"),
     ("rate_independent", "regression"),
+    *((case, "regression") for case in _VALUES_ONLY),
 )
 """Case and name of every regression driver in ``inputs/``."""
 
@@ -338,12 +357,26 @@ def _describe(
     )
 
 
-def main() -> None:
+def main() -> int:
     """Compile every example that is not in the cache yet, and list all."""
-    for case, variant in RECIPES:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--jobs", "-j", type=int, default=1, help="how many to compile at a time")
+    failures = 0
+    with ThreadPoolExecutor(parser.parse_args().jobs) as pool:
+        for label, entry in pool.map(_compiled_or_failed, RECIPES):
+            failures += isinstance(entry, CompileError)
+            print(label, entry, sep=": ", flush=True)
+    return 1 if failures else 0
+
+
+def _compiled_or_failed(recipe: tuple[str, str]) -> tuple[str, CompileError | str]:
+    case, variant = recipe
+    try:
         entry = compiled(case, variant=variant)
-        print(f"{case}/{variant}: {entry.root} ({entry.compile_seconds:.0f} s)", flush=True)
+    except CompileError as error:
+        return f"{case}/{variant}", error
+    return f"{case}/{variant}", f"{entry.root} ({entry.compile_seconds:.0f} s)"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
