@@ -71,9 +71,14 @@ _VALUES_ONLY = (
     "cohesive_bilinear",
     "cohesive_exponential",
     "creep_annealing",
+    "hardening_recovery",
     "kinematic_hardening",
+    "krylov_polymer",
     "mixed_control",
+    "phase_field",
     "porous_flow",
+    "porous_plasticity",
+    "stress_controlled_polycrystal",
 )
 """Cases compiled without derivatives, which is quick, and with one regression each."""
 
@@ -98,7 +103,11 @@ RECIPES = MappingProxyType(
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 
-PENDING: Mapping[str, str] = MappingProxyType({})
+PENDING: Mapping[str, str] = MappingProxyType(
+    {
+        "krylov_polymer": "Krylov linear solver",
+    }
+)
 """Cases that are compiled and run natively, and what the runtime lacks to run the artifact."""
 
 REGRESSIONS = (
