@@ -68,9 +68,12 @@ class Recipe:
 _FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5")
 
 _VALUES_ONLY = (
+    "advection",
     "cohesive_bilinear",
     "cohesive_exponential",
     "creep_annealing",
+    "cubic_elasticity",
+    "finite_strain_crystal",
     "hardening_recovery",
     "kinematic_hardening",
     "krylov_polymer",
@@ -78,7 +81,9 @@ _VALUES_ONLY = (
     "phase_field",
     "porous_flow",
     "porous_plasticity",
+    "predicted_flow",
     "stress_controlled_polycrystal",
+    "tabulated",
 )
 """Cases compiled without derivatives, which is quick, and with one regression each."""
 
@@ -106,6 +111,7 @@ CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 PENDING: Mapping[str, str] = MappingProxyType(
     {
         "krylov_polymer": "Krylov linear solver",
+        "predicted_flow": "predictor loop",
     }
 )
 """Cases that are compiled and run natively, and what the runtime lacks to run the artifact."""
