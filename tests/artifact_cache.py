@@ -77,12 +77,14 @@ _VALUES_ONLY = (
     "hardening_recovery",
     "kinematic_hardening",
     "kocks_mecking",
+    "krylov_creep",
     "krylov_polymer",
     "mixed_control",
     "phase_field",
     "porous_flow",
     "porous_plasticity",
     "predicted_flow",
+    "pyrolysis",
     "radial_return",
     "stress_controlled_polycrystal",
     "tabulated",
@@ -112,6 +114,7 @@ CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 
 PENDING: Mapping[str, str] = MappingProxyType(
     {
+        "krylov_creep": "Krylov linear solver",
         "krylov_polymer": "Krylov linear solver",
         "predicted_flow": "predictor loop",
     }
