@@ -88,6 +88,8 @@ _VALUES_ONLY = (
     "radial_return",
     "stress_controlled_polycrystal",
     "tabulated",
+    "viscoelasticity",
+    "viscous_interface",
 )
 """Cases compiled without derivatives, which is quick, and with one regression each."""
 
@@ -117,6 +119,7 @@ PENDING: Mapping[str, str] = MappingProxyType(
         "krylov_creep": "Krylov linear solver",
         "krylov_polymer": "Krylov linear solver",
         "predicted_flow": "predictor loop",
+        "viscous_interface": "Krylov linear solver",
     }
 )
 """Cases that are compiled and run natively, and what the runtime lacks to run the artifact."""
