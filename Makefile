@@ -21,6 +21,7 @@ PACKAGE_FILES := pyproject.toml setup.cfg setup.py README.md LICENSE _neml2_aoti
         -o -name py.typed | grep -v _built_with.py | sort)
 
 PYTEST_FLAGS ?=
+COMPILE_JOBS ?= 2
 # The core of the suite is what another release of torch or neml2 could break.
 CORE_TESTS ?= tests --ignore tests/test_layers.py --ignore tests/artifact -m 'not slow'
 MATRIX_TARGET ?= core
@@ -70,8 +71,11 @@ $(VENV)/.installed: $(VENV)/.created-$(TORCH)-$(NEML2) $(PACKAGE_FILES)
 demo: $(VENV)/.installed ## run a compiled model through cyclic loading, draw and compare it
 	$(BIN)/python examples/demo/demo.py
 
+# All artifacts are compiled ahead, two at a time, unless PYTEST_FLAGS chooses among the tests: then
+# each is compiled by the first test that needs it. What fails to compile fails again in its test.
 .PHONY: test
 test: $(VENV)/.installed ## run the tests (PYTEST_FLAGS='-m "not slow"' for the fast ones)
+	$(if $(PYTEST_FLAGS),,-$(BIN)/python tests/artifact_cache.py --jobs $(COMPILE_JOBS))
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
 .PHONY: smoke

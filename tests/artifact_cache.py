@@ -1,5 +1,7 @@
 """Compiles the example inputs with the installed ``neml2-compile``, once per content.
 
+Run as a program, it compiles all that is missing; ``--jobs 2`` compiles two at a time.
+
 An entry of the cache is a folder that can be run as it stands: artifact, stub and golds side by
 side. Its name carries a hash of everything that shapes the artifact: input file, options, neml2,
 torch and the processor. An entry counts only once its record is written, which is the last thing
@@ -8,6 +10,7 @@ done to it; so an interrupted compile is repeated.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import importlib.util
@@ -18,7 +21,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -80,6 +84,32 @@ _EIGENSTRAIN_FIRST = (
     "elastic_strain elasticity von_mises_stress stress_trace'"
 )
 
+_VALUES_ONLY = (
+    "advection",
+    "cohesive_bilinear",
+    "cohesive_exponential",
+    "creep_annealing",
+    "cubic_elasticity",
+    "finite_strain_crystal",
+    "hardening_recovery",
+    "kinematic_hardening",
+    "kocks_mecking",
+    "krylov_creep",
+    "krylov_polymer",
+    "mixed_control",
+    "phase_field",
+    "porous_flow",
+    "porous_plasticity",
+    "predicted_flow",
+    "pyrolysis",
+    "radial_return",
+    "stress_controlled_polycrystal",
+    "tabulated",
+    "viscoelasticity",
+    "viscous_interface",
+)
+"""Cases compiled without derivatives, which is quick, and with one regression each."""
+
 RECIPES = MappingProxyType(
     {
         ("elasticity", "default"): Recipe(derivatives=(":",)),
@@ -125,6 +155,7 @@ RECIPES = MappingProxyType(
             derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
         ),
         ("elasticity", "two_axes"): Recipe(derivatives=(":",), example_batch_shapes=("(4, 3)",)),
+        **{(case, "default"): Recipe() for case in _VALUES_ONLY},
     }
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
@@ -165,6 +196,9 @@ FEATURE_RECIPES = MappingProxyType(
     }
 )
 
+PENDING: Mapping[str, str] = MappingProxyType({})
+"""Cases that are compiled and run natively, and what the runtime lacks to run the artifact."""
+
 REGRESSIONS = (
     ("elasticity", "regression"),
     ("elasticity", "regression_unbatched"),
@@ -174,6 +208,7 @@ REGRESSIONS = (
     ("composed", "regression"),
     ("crystal", "regression"),
     ("rate_independent", "regression"),
+    *((case, "regression") for case in _VALUES_ONLY),
 )
 """Case and name of every regression driver in ``inputs/``."""
 
@@ -464,16 +499,31 @@ def _describe(
     )
 
 
-def main() -> None:
+def main() -> int:
     """Compile every example that is not in the cache yet, and list all."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--jobs", "-j", type=int, default=1, help="how many to compile at a time")
     entries = [
-        *((compiled, key) for key in RECIPES),
-        *((compiled_feature, key) for key in FEATURE_RECIPES),
+        *((compiled, *key) for key in RECIPES),
+        *((compiled_feature, *key) for key in FEATURE_RECIPES),
     ]
-    for compile_entry, (case, variant) in entries:
+    failures = 0
+    with ThreadPoolExecutor(parser.parse_args().jobs) as pool:
+        for label, entry in pool.map(_compiled_or_failed, *zip(*entries, strict=True)):
+            failures += isinstance(entry, CompileError)
+            print(label, entry, sep=": ", flush=True)
+    return 1 if failures else 0
+
+
+def _compiled_or_failed(
+    compile_entry: Callable[..., CompiledCase], case: str, variant: str
+) -> tuple[str, CompileError | str]:
+    try:
         entry = compile_entry(case, variant=variant)
-        print(f"{case}/{variant}: {entry.root} ({entry.compile_seconds:.0f} s)", flush=True)
+    except CompileError as error:
+        return f"{case}/{variant}", error
+    return f"{case}/{variant}", f"{entry.root} ({entry.compile_seconds:.0f} s)"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

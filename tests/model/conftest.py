@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from artifact_cache import RECIPES, obstacle
 from edited_artifacts import Edit, edited_copy
-from twins import CASES, Twin, open_twin
+from twins import CASES, DRIVEN_CASES, Twin, open_twin
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,12 @@ def twin_of() -> Callable[[str], Twin]:
 
 @pytest.fixture(params=CASES)
 def twin(request: pytest.FixtureRequest, twin_of: Callable[[str], Twin]) -> Twin:
+    return twin_of(request.param)
+
+
+@pytest.fixture(params=DRIVEN_CASES)
+def driven(request: pytest.FixtureRequest, twin_of: Callable[[str], Twin]) -> Twin:
+    """A twin at states of its driver."""
     return twin_of(request.param)
 
 

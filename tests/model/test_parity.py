@@ -47,6 +47,22 @@ def test_forward_agrees_with_the_native_model(twin: Twin, batch: tuple[int, ...]
             assert scaled_difference(value[row], reference) < VALUE_TOLERANCE, (name, row)
 
 
+@pytest.mark.parametrize("rows", [1, 7])
+def test_forward_agrees_with_the_native_model_along_a_driven_history(
+    driven: Twin, rows: int
+) -> None:
+    inputs = driven.inputs(rows)
+    found = driven.model.forward(inputs)
+    assert list(found) == driven.model.output_names
+    alone = [
+        driven.run_native({name: value[row : row + 1] for name, value in inputs.items()})
+        for row in range(rows)
+    ]
+    for name, value in found.items():
+        expected = torch.cat([row[name].expand(1, *value.shape[1:]) for row in alone])
+        assert scaled_difference(value, expected) < VALUE_TOLERANCE, name
+
+
 @pytest.mark.parametrize("rows", [1, 3, 5])
 def test_native_chaboche_agrees_in_a_batch(twin_of: Callable[[str], Twin], rows: int) -> None:
     """The native model calls our Newton, on every torch; its rows stop when the slowest does."""

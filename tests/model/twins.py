@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from artifact_cache import CompiledCase, compiled
+from artifact_cache import CASES as ALL_CASES
+from artifact_cache import PENDING, CompiledCase, compiled
+from driven_states import driven_states
 
 from neml2_aoti_plugin import Model
 
 CASES = ("elasticity", "chaboche", "composed", "crystal", "rate_independent")
+"""Cases whose inputs can be drawn."""
+
+DRIVEN_CASES = tuple(case for case in ALL_CASES if case not in CASES and case not in PENDING)
+"""Cases whose inputs are states that their driver passes through."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -65,6 +72,25 @@ class Twin:
         }
 
 
+@dataclass(frozen=True)
+class DrivenTwin(Twin):
+    """Twins at states of a real history: drawn ones may have no solution."""
+
+    states: Tensors
+    """Inputs of every call of the native driver, one row per call and point."""
+
+    def inputs(self, *batch: int, seed: int = 0) -> Tensors:
+        """Some of the states, of any steps and points."""
+        known = len(next(iter(self.states.values())))
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randperm(max(known, math.prod(batch)), generator=generator)
+        chosen = chosen[: math.prod(batch)] % known
+        return {
+            name: value[chosen].reshape(*batch, *value.shape[1:])
+            for name, value in self.states.items()
+        }
+
+
 SCALES = {
     "displacement_gradient": 4e-3,
     "temperature": 50.0,
@@ -87,7 +113,10 @@ def open_twin(name: str) -> Twin:
     case = compiled(name)
     with double_precision():
         native = neml2.load_model(str(case.model_file), "model")
-    return Twin(case, Model(case.root), native)
+        model = Model(case.root)
+        if name in CASES:
+            return Twin(case, model, native)
+        return DrivenTwin(case, model, native, driven_states(case.model_file, "driver", model))
 
 
 @contextmanager
