@@ -182,13 +182,14 @@ Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, st
   return merged;
 }
 
-/// Result k of a run of one row, with that row on axis 0 also where the graph returned no batch.
+/// Result k of a run of one row, with that row on axis 0 also where the graph returned an output
+/// without batch; blocks of these graphs always have one.
 at::Tensor ForwardSegment::of_one_row(const at::Tensor & result, std::size_t k,
                                       const Graph & graph) const
 {
   if (k < output_shapes_.size())
     return value_from(result, output_shapes_[k], 1, {}, description_.outputs[k], graph).data;
-  return description_.input_derivatives->stacked ? result : result.reshape({1, -1});
+  return result;
 }
 
 std::size_t ForwardSegment::block_count() const
