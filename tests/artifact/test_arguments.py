@@ -78,12 +78,32 @@ def test_free_batch_is_no_fixed_one() -> None:
     assert check_arguments(ELASTICITY, packages).fixed_batch is None
 
 
+def traced_with(batch: Extents) -> dict[str, PackageFacts]:
+    """All graphs of :data:`ELASTICITY`, the adjoint with a cotangent."""
+    listed: Shapes = ((*batch, 6), batch, batch)
+    shapes = dict.fromkeys(("model.pt2", "model_jvp.pt2", "model_pjac.pt2"), listed)
+    return traced(ELASTICITY, {**shapes, "model_pvjp.pt2": (*listed, (*batch, 6))})
+
+
 @pytest.mark.parametrize("batch", [(5,), (None, 3), (4, 3), ()])
 def test_other_batch_is_recorded(batch: Extents) -> None:
-    shapes: Shapes = ((*batch, 6), batch, batch)
-    graphs = dict.fromkeys(("model.pt2", "model_jvp.pt2", "model_pjac.pt2"), shapes)
-    packages = traced(ELASTICITY, graphs | {"model_pvjp.pt2": (*shapes, (*batch, 6))})
-    assert check_arguments(ELASTICITY, packages).fixed_batch == batch
+    assert check_arguments(ELASTICITY, traced_with(batch)).fixed_batch == batch
+
+
+def test_ranks_are_recorded_where_the_batch_is_not_one_axis() -> None:
+    ranks = check_arguments(ELASTICITY, traced_with((None, 3))).argument_ranks
+    assert ranks["model.pt2"] == (3, 2, 2)
+    assert ranks["model_pvjp.pt2"] == (3, 2, 2, 3)
+    assert check_arguments(ELASTICITY, traced_with((5,))).argument_ranks == {}
+
+
+def test_several_batch_axes_must_be_told_by_every_graph() -> None:
+    packages = traced(ELASTICITY, {"model.pt2": ((None, 3, 6), (None, 3), (None, 3))})
+    assert refusal(ELASTICITY, packages) == (
+        f"{FOLDER}/model_jvp.pt2: does not tell the shapes of its arguments, while other graphs "
+        "were traced with several batch axes. Recompile the model with an --example-batch-shape of "
+        "one axis."
+    )
 
 
 def test_fixed_batch_of_a_solve_is_recorded() -> None:
