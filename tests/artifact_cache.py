@@ -67,6 +67,10 @@ class Recipe:
 # The tolerances that single precision can reach.
 _FLOAT32_NEWTON = ("Solvers/newton/abs_tol:=1e-4", "Solvers/newton/rel_tol:=1e-5")
 
+# Too few iterations for a full increment, enough for its parts. The native model refuses substeps,
+# so its input file has none.
+_SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=6")
+
 _VALUES_ONLY = (
     "advection",
     "cohesive_bilinear",
@@ -75,6 +79,7 @@ _VALUES_ONLY = (
     "cubic_elasticity",
     "finite_strain_crystal",
     "hardening_recovery",
+    "infiltration",
     "kinematic_hardening",
     "kocks_mecking",
     "krylov_creep",
@@ -83,6 +88,7 @@ _VALUES_ONLY = (
     "phase_field",
     "porous_flow",
     "porous_plasticity",
+    "precipitation",
     "predicted_flow",
     "pyrolysis",
     "radial_return",
@@ -109,6 +115,7 @@ RECIPES = MappingProxyType(
         ("rate_independent", "default"): Recipe(derivatives=(":",)),
         ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
         ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+        ("large_increments", "default"): Recipe(overrides=_SUBSTEPS),
         **{(case, "default"): Recipe() for case in _VALUES_ONLY},
     }
 )
@@ -118,6 +125,7 @@ PENDING: Mapping[str, str] = MappingProxyType(
     {
         "krylov_creep": "Krylov linear solver",
         "krylov_polymer": "Krylov linear solver",
+        "large_increments": "adaptive substeps",
         "predicted_flow": "predictor loop",
         "viscous_interface": "Krylov linear solver",
     }
@@ -133,6 +141,7 @@ REGRESSIONS = (
     ("composed", "regression"),
     ("crystal", "regression"),
     ("rate_independent", "regression"),
+    ("large_increments", "regression"),
     *((case, "regression") for case in _VALUES_ONLY),
 )
 """Case and name of every regression driver in ``inputs/``."""
