@@ -84,6 +84,10 @@ _EIGENSTRAIN_FIRST = (
     "elastic_strain elasticity von_mises_stress stress_trace'"
 )
 
+# Too few iterations for a full increment, enough for its parts. The native model refuses substeps,
+# so its input file has none.
+_SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=6")
+
 _VALUES_ONLY = (
     "advection",
     "cohesive_bilinear",
@@ -92,6 +96,7 @@ _VALUES_ONLY = (
     "cubic_elasticity",
     "finite_strain_crystal",
     "hardening_recovery",
+    "infiltration",
     "kinematic_hardening",
     "kocks_mecking",
     "krylov_creep",
@@ -100,6 +105,7 @@ _VALUES_ONLY = (
     "phase_field",
     "porous_flow",
     "porous_plasticity",
+    "precipitation",
     "predicted_flow",
     "pyrolysis",
     "radial_return",
@@ -155,6 +161,7 @@ RECIPES = MappingProxyType(
             derivatives=(":",), example_batch_shapes=("(5,)",), dynamic_batch=False
         ),
         ("elasticity", "two_axes"): Recipe(derivatives=(":",), example_batch_shapes=("(4, 3)",)),
+        ("large_increments", "default"): Recipe(overrides=_SUBSTEPS),
         **{(case, "default"): Recipe() for case in _VALUES_ONLY},
     }
 )
@@ -208,6 +215,7 @@ REGRESSIONS = (
     ("composed", "regression"),
     ("crystal", "regression"),
     ("rate_independent", "regression"),
+    ("large_increments", "regression"),
     *((case, "regression") for case in _VALUES_ONLY),
 )
 """Case and name of every regression driver in ``inputs/``."""
