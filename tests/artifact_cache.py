@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -202,9 +202,6 @@ FEATURE_RECIPES = MappingProxyType(
         ),
     }
 )
-
-PENDING: Mapping[str, str] = MappingProxyType({})
-"""Cases that are compiled and run natively, and what the runtime lacks to run the artifact."""
 
 REGRESSIONS = (
     ("elasticity", "regression"),

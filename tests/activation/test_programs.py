@@ -85,7 +85,11 @@ def test_server_of_the_editor_answers_in_json_only(interpreter: Interpreter) -> 
     assert "Models" in sections["result"]
     assert "AOTIModel" in [entry["type"] for entry in types["result"]]
     assert is_ours(ours["result"])
-    assert [option["name"] for option in ours["result"]["options"]] == ["artifact_path", "solver"]
+    assert [option["name"] for option in ours["result"]["options"]] == [
+        "artifact_path",
+        "meta",
+        "solver",
+    ]
     assert elasticity["result"]["type"] == "LinearIsotropicElasticity"
     assert "error" in error
 
