@@ -90,8 +90,10 @@ _VALUES_ONLY = (
     "porous_plasticity",
     "precipitation",
     "predicted_flow",
+    "predicted_slip",
     "pyrolysis",
     "radial_return",
+    "single_crystal",
     "stress_controlled_polycrystal",
     "tabulated",
     "viscoelasticity",
@@ -127,6 +129,7 @@ PENDING: Mapping[str, str] = MappingProxyType(
         "krylov_polymer": "Krylov linear solver",
         "large_increments": "adaptive substeps",
         "predicted_flow": "predictor loop",
+        "predicted_slip": "predictor loop",
         "viscous_interface": "Krylov linear solver",
     }
 )
