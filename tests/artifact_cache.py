@@ -107,8 +107,10 @@ _VALUES_ONLY = (
     "porous_plasticity",
     "precipitation",
     "predicted_flow",
+    "predicted_slip",
     "pyrolysis",
     "radial_return",
+    "single_crystal",
     "stress_controlled_polycrystal",
     "tabulated",
     "viscoelasticity",
@@ -167,7 +169,17 @@ RECIPES = MappingProxyType(
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 
-NEEDS_SETTINGS = frozenset({"crystal"})
+NEEDS_SETTINGS = frozenset(
+    {
+        "advection",
+        "crystal",
+        "precipitation",
+        "predicted_slip",
+        "single_crystal",
+        "stress_controlled_polycrystal",
+        "tabulated",
+    }
+)
 """Inputs that declare the sub-batch shape of a variable in ``[Settings]``, new in neml2 3.1."""
 
 FEATURES = PROJECT / "tests" / "model" / "inputs"
