@@ -16,7 +16,7 @@ struct SolveGraphs
   struct Fused
   {
     Graph * step;
-    bool returns_iterate = false; // u + du instead of du
+    bool returns_iterate; // u + du instead of du
   };
   struct Operator
   {

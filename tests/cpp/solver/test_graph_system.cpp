@@ -24,7 +24,7 @@ Tensors step(const Tensors& arguments) {
 struct Fixture {
   Graph residual_graph{"residual.pt2", -1};
   Graph step_graph{"step.pt2", -1};
-  SolveGraphs graphs{&residual_graph, SolveGraphs::Fused{&step_graph}, 1};
+  SolveGraphs graphs{&residual_graph, SolveGraphs::Fused{&step_graph, false}, 1};
 
   Fixture() { give_scripts({{"residual.pt2", residual}, {"step.pt2", step}}); }
 
