@@ -86,7 +86,7 @@ _EIGENSTRAIN_FIRST = (
 
 # Too few iterations for a full increment, enough for its parts. The native model refuses substeps,
 # so its input file has none.
-_SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=6")
+_SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=7")
 
 _VALUES_ONLY = (
     "advection",

@@ -182,14 +182,17 @@ Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, st
   return merged;
 }
 
-/// Result k of a run of one row, with that row on axis 0 also where the graph returned an output
-/// without batch; blocks of these graphs always have one.
+/// Result k of a run of one row, with that row on axis 0 also where the graph returned no batch.
 at::Tensor ForwardSegment::of_one_row(const at::Tensor & result, std::size_t k,
                                       const Graph & graph) const
 {
   if (k < output_shapes_.size())
     return value_from(result, output_shapes_[k], 1, {}, description_.outputs[k], graph).data;
-  return result;
+  if (description_.input_derivatives->stacked)
+    return result;
+  const auto & pair = description_.input_derivatives->pairs[k - output_shapes_.size()];
+  const auto base_rank = pair.output_base_shape.size() + pair.input_base_shape.size();
+  return result.dim() == static_cast<std::int64_t>(base_rank) ? result.unsqueeze(0) : result;
 }
 
 std::size_t ForwardSegment::block_count() const

@@ -39,7 +39,10 @@ void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call)
   if (predictor_)
     predictor_->run(state, call.rows, call.options, {});
   if (tangents)
+  {
     drop_predicted_tangents(*tangents);
+    sensitivity_.require_known(*tangents);
+  }
   Outcome outcome;
   if (call.rows == 0)
     outcome.newton.unknowns = initial_guess(state, 0, call.options);

@@ -78,6 +78,7 @@ Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphSt
     {
       cells_ = cells->cells;
       given_pairs_ = cell_pairs(cells_);
+      joined_givens_ = joined_givens(cells_);
       given_graphs_ = {{}, &graphs.get(cells->graph)};
     }
     else
@@ -104,6 +105,16 @@ Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphSt
       parameter_graphs_ = {{&graphs.get(split.residual_jacobians)}, optional_graph(split.solve)};
     }
   }
+}
+
+void Sensitivity::require_known(const Tangents & tangents) const
+{
+  for (const auto & given : joined_givens_)
+    if (tangents.has(given))
+      throw UnsupportedFeatureError(
+          "segment '" + label_ + "': derivatives with respect to '" + given +
+          "' were compiled as if all its sites moved together, though its unknowns depend on each "
+          "of them. Use jvp without it, or recompile the model with neml2 3.1.0.");
 }
 
 bool Sensitivity::differentiates(const std::string & given) const

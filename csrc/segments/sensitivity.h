@@ -18,6 +18,10 @@ class Sensitivity
 public:
   Sensitivity(const ImplicitSegmentDescription & description, GraphStore & graphs);
 
+  /// Throws UnsupportedFeatureError for a tangent of a given by which the graphs do not tell the
+  /// derivatives.
+  void require_known(const Tangents & tangents) const;
+
   /// Whether any unknown moves with what the tangents seed.
   bool is_reached_by(const Tangents & tangents) const;
 
@@ -49,6 +53,7 @@ private:
   bool is_dense_; // all groups are
   std::vector<InputPair> given_pairs_;
   std::vector<Cell> cells_; // where the graph returns cells in place of pairs
+  std::vector<std::string> joined_givens_;
   std::vector<ParameterPair> parameter_pairs_;
   Graphs given_graphs_;
   Graphs parameter_graphs_;

@@ -181,7 +181,7 @@ def test_parameter_that_was_traced_between_inputs_reaches_its_argument(
 def two_groups(*overrides: str) -> CompiledCase:
     """Three sites and what they share, in a block and a dense group unless told otherwise."""
     recipe = Recipe(
-        driver=None,
+        target=("--model", "model"),
         example_batch_shapes=("site=(2;3)", "share=(2;3)"),
         overrides=overrides,
         writer="3.0.3",
