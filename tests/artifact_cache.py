@@ -143,7 +143,8 @@ RECIPES = MappingProxyType(
         # 3.0.0 returns only what no other model of the composition reads, unless it is asked to.
         ("rate_independent", "schema2"): Recipe(
             overrides=(
-                "Models/model/additional_outputs:='plastic_strain equivalent_plastic_strain'",
+                "Models/model/additional_outputs:="
+                "'plastic_strain equivalent_plastic_strain flow_rate'",
             ),
             writer="3.0.0",
         ),
