@@ -84,12 +84,14 @@ def test_old_artifact_agrees_with_a_new_one(
     twin = twin_of(old.name)
     ours = solved_to_rounding(Model(old.metadata))
     new = solved_to_rounding(Model(twin.case.root))
-    inputs = with_guesses(ours, twin.inputs(4))
-    found, found_blocks = ours.jacobian(inputs)
+    inputs = twin.inputs(4)
+    found, found_blocks = ours.jacobian(with_guesses(ours, inputs))
     expected, expected_blocks = new.jacobian(inputs)
     for name, value in expected.items():
         assert scaled_difference(found[name], value) < 1e-10, name
         for input, block in expected_blocks[name].items():
+            if input not in ours.input_names:
+                continue  # a guess, which some releases do not take
             scale = sensitivity_scale(value, inputs[input], block)
             error = (found_blocks[name][input] - block).abs().max().item()
             assert error < 1e-8 * scale, (name, input)
