@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neml2_aoti_plugin.solve_log import reason_of
+
 if TYPE_CHECKING:
     from neml2_aoti_plugin.krylov import KrylovResult
     from neml2_aoti_plugin.native_newton import NewtonSettings
@@ -146,14 +148,10 @@ def _missed_tolerance(method: str, result: KrylovResult, failed: torch.Tensor) -
 
 
 def _reason(norm: torch.Tensor, initial: torch.Tensor, settings: NewtonSettings) -> str:
-    absolute = bool((norm < settings.absolute_tolerance).all())
-    relative = bool((norm / initial < settings.relative_tolerance).all())
-    return {
-        (True, True): "both",
-        (True, False): "abs_tol",
-        (False, True): "rel_tol",
-        (False, False): "mixed",
-    }[absolute, relative]
+    return reason_of(
+        absolute=bool((norm < settings.absolute_tolerance).all()),
+        relative=bool((norm / initial < settings.relative_tolerance).all()),
+    )
 
 
 def _largest(per_row: torch.Tensor) -> float:

@@ -89,8 +89,14 @@ def _result_of(attempt: SolveAttempt, solve: SolveRecord) -> str:
 def _reason(attempt: SolveAttempt, solve: SolveRecord) -> str:
     """By which test the last rows passed."""
     last = attempt.trace[-1]
-    absolute = last.residual_norm < solve.absolute_tolerance
-    relative = last.residual_norm < solve.relative_tolerance * last.initial_residual_norm
+    return reason_of(
+        absolute=last.residual_norm < solve.absolute_tolerance,
+        relative=last.residual_norm < solve.relative_tolerance * last.initial_residual_norm,
+    )
+
+
+def reason_of(*, absolute: bool, relative: bool) -> str:
+    """The word for the tests that all rows passed; ``mixed`` where each passed another."""
     return {
         (True, True): "both",
         (True, False): "abs_tol",
