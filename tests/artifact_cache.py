@@ -97,7 +97,14 @@ RECIPES = MappingProxyType(
         # Up to 3.0.3 all derivatives are compiled and none can be asked for.
         ("elasticity", "schema2"): Recipe(parameters=("E",), writer="3.0.0"),
         ("elasticity", "schema3"): Recipe(parameters=("E",), writer="3.0.3"),
-        ("rate_independent", "schema2"): Recipe(writer="3.0.0"),
+        # 3.0.0 returns only what no other model of the composition reads, unless it is asked to.
+        ("rate_independent", "schema2"): Recipe(
+            overrides=(
+                "Models/model/additional_outputs:="
+                "'plastic_strain equivalent_plastic_strain flow_rate'",
+            ),
+            writer="3.0.0",
+        ),
         ("rate_independent", "schema3"): Recipe(writer="3.0.3"),
         ("chaboche", "schema2"): Recipe(writer="3.0.0"),
         ("chaboche", "schema3"): Recipe(writer="3.0.3"),
