@@ -40,7 +40,7 @@ def main() -> int:
     OUTPUT.mkdir(exist_ok=True)
     require_plugin()
     print("compiling (a few minutes the first time) ...", flush=True)
-    case = compile_input(DEMO / "cyclic.i", Recipe(driver=DRIVER), name="demo_cyclic")
+    case = compile_input(DEMO / "cyclic.i", Recipe(target=("--driver", DRIVER)), name="demo_cyclic")
     plain, remark = native_environment()
     print(f"native run{remark} ...", flush=True)
     native = run(case.model_file, OUTPUT / "native.pt", plain)
