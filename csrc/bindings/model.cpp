@@ -121,18 +121,12 @@ auto run(const ObservedModel & observed, Request & request, const py::object & s
   }
 }
 
-py::dict forward(const ObservedModel & model, const py::object & inputs,
-                 const py::object & overrides, const py::object & solves)
+template <NamedTensors (Model::*operation)(const Request &) const>
+py::dict values(const ObservedModel & model, const py::object & inputs,
+                const py::object & overrides, const py::object & solves)
 {
   auto request = to_request(model, inputs, overrides);
-  return to_dict(run(model, request, solves, [&] { return model.forward(request); }));
-}
-
-py::dict forward_natural(const ObservedModel & model, const py::object & inputs,
-                         const py::object & overrides, const py::object & solves)
-{
-  auto request = to_request(model, inputs, overrides);
-  return to_dict(run(model, request, solves, [&] { return model.forward_natural(request); }));
+  return to_dict(run(model, request, solves, [&] { return (model.*operation)(request); }));
 }
 
 template <typename Pair>
@@ -149,18 +143,12 @@ py::tuple jvp(const ObservedModel & model, const py::object & inputs, const py::
   return to_tuple(run(model, request, solves, [&] { return model.jvp(request, directions); }));
 }
 
-py::tuple jacobian(const ObservedModel & model, const py::object & inputs,
-                   const py::object & overrides, const py::object & solves)
+template <std::pair<NamedTensors, NamedBlocks> (Model::*operation)(const Request &) const>
+py::tuple blocks(const ObservedModel & model, const py::object & inputs,
+                 const py::object & overrides, const py::object & solves)
 {
   auto request = to_request(model, inputs, overrides);
-  return to_tuple(run(model, request, solves, [&] { return model.jacobian(request); }));
-}
-
-py::tuple param_jacobian(const ObservedModel & model, const py::object & inputs,
-                         const py::object & overrides, const py::object & solves)
-{
-  auto request = to_request(model, inputs, overrides);
-  return to_tuple(run(model, request, solves, [&] { return model.param_jacobian(request); }));
+  return to_tuple(run(model, request, solves, [&] { return (model.*operation)(request); }));
 }
 
 py::dict param_vjp(const ObservedModel & model, const py::object & inputs,
@@ -225,11 +213,11 @@ void bind_model(py::module_ & module)
       .def_property_readonly("output_base_shapes", [](const ObservedModel & model)
                              { return base_shapes(model.description().outputs); })
       .def_property_readonly("parameter_base_shapes", &parameter_base_shapes)
-      .def("forward", &forward, "inputs"_a, overrides, solves)
-      .def("forward_natural", &forward_natural, "inputs"_a, overrides, solves)
+      .def("forward", &values<&Model::forward>, "inputs"_a, overrides, solves)
+      .def("forward_natural", &values<&Model::forward_natural>, "inputs"_a, overrides, solves)
       .def("jvp", &jvp, "inputs"_a, "tangents"_a, overrides, solves)
-      .def("jacobian", &jacobian, "inputs"_a, overrides, solves)
-      .def("param_jacobian", &param_jacobian, "inputs"_a, overrides, solves)
+      .def("jacobian", &blocks<&Model::jacobian>, "inputs"_a, overrides, solves)
+      .def("param_jacobian", &blocks<&Model::param_jacobian>, "inputs"_a, overrides, solves)
       .def("param_vjp", &param_vjp, "inputs"_a, "cotangents"_a, overrides, solves)
       .def("named_parameters",
            [](const ObservedModel & model) { return to_dict(model.parameters().slots()); })

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <numeric>
 
 #include "layout/shapes.h"
 
@@ -48,19 +49,27 @@ std::vector<ParameterPart> parts_by_parameters(const std::vector<std::string> & 
                                                const Call & call)
 {
   const auto rows = static_cast<std::size_t>(call.rows);
-  std::vector<std::string> keys(rows); // all the same while no parameter varies
-  std::vector<at::Tensor> per_row;     // undefined for a parameter that does not vary
+  std::vector<std::string> keys;   // by row; empty while no parameter varies
+  std::vector<at::Tensor> per_row; // undefined for a parameter that does not vary
   for (const auto & name : parameters)
   {
     const auto & value = call.parameters.at(name);
     const bool varies = element_count(value.batch) != 1;
     per_row.push_back(varies ? parameter_per_row(value, call) : at::Tensor());
-    if (varies)
-      append_keys(per_row.back(), keys);
+    if (!varies)
+      continue;
+    keys.resize(rows);
+    append_keys(per_row.back(), keys);
   }
   std::map<std::string, RowList> rows_of;
-  for (std::size_t row = 0; row < rows; ++row)
+  for (std::size_t row = 0; row < keys.size(); ++row)
     rows_of[keys[row]].push_back(static_cast<std::int64_t>(row));
+  if (keys.empty())
+  {
+    auto & all = rows_of[""];
+    all.resize(rows);
+    std::iota(all.begin(), all.end(), 0);
+  }
 
   std::vector<ParameterPart> parts;
   for (auto & [key, members] : rows_of)
