@@ -57,8 +57,8 @@ void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call)
       tangents->replace(slot.name, std::move(outcome.tangents[slot.name]));
 }
 
-/// Only substeps ask for a small last update: the substeps they spare are cheap to add there, while
-/// a single solve has no other way to go.
+/// Only a segment that may take substeps asks for a small last update: a row that fails this test
+/// is solved in substeps, and would fail for good without them.
 NewtonSettings ImplicitSegment::settings(const Call & call) const
 {
   auto settings = call.newton.value_or(description_.newton);

@@ -2,8 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 
-#include <algorithm>
-
 namespace neml2_aoti_plugin
 {
 
