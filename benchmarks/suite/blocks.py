@@ -86,6 +86,12 @@ class Timing:
         return statistics.median(pair.speedup for pair in self.kept)
 
     @property
+    def others(self) -> float:
+        """How many processors other processes used on average."""
+        blocks = [block for pair in self.kept for block in (pair.ours, pair.reference)]
+        return sum(b.during.foreign for b in blocks) / sum(b.during.wall for b in blocks)
+
+    @property
     def spread(self) -> tuple[float, float]:
         """Smallest and largest of those ratios."""
         ratios = [pair.speedup for pair in self.kept]
@@ -100,11 +106,8 @@ def run_calls(call: Call, calls: int) -> Reading:
     return read() - before
 
 
-def in_this_process(
-    call: Call, block_seconds: float, measure: Measure = run_calls
-) -> Callable[[], Block]:
-    """Makes blocks of as many calls as take ``block_seconds``; of one, where that takes longer."""
-    calls = calls_for(block_seconds, call, measure)
+def in_this_process(call: Call, calls: int, measure: Measure = run_calls) -> Callable[[], Block]:
+    """Makes blocks of ``calls`` calls."""
 
     def block() -> Block:
         if calls > 1:

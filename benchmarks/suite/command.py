@@ -33,17 +33,18 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"torch {machine.torch}, neml2 {machine.neml2}, {arguments.threads} threads\n")
     print(*report.header(), sep="\n", flush=True)
     results: list[Result] = []
+    session = Session(selected(arguments), arguments.threads)
     try:
-        for result in Session(selected(arguments), arguments.threads).results():
+        for result in session.results():
             results.append(result)
             print(report.line(result), flush=True)
     finally:  # what has been measured is worth keeping also where the rest fails
         folder = arguments.output / time.strftime("%Y-%m-%d_%H-%M-%S")
         folder.mkdir(parents=True)
-        (folder / "report.md").write_text(report.markdown(machine, results))
+        (folder / "report.md").write_text(report.markdown(machine, results, session.left_out))
         (folder / "record.json").write_text(report.record(machine, results))
         draw(results, folder)
-        print(f"\n{report.summary(results)}\n\n{folder}")
+        print(f"\n{report.summary(results, session.left_out)}\n\n{folder}")
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -75,6 +76,8 @@ def selected(arguments: argparse.Namespace) -> Selection:
         for name in ("models", "operations", "loadings", "rows", "blocks")
         if (given := getattr(arguments, name)) is not None
     }
+    if "models" in changes:
+        changes["load_models"] = changes["models"]
     if "loadings" in changes:  # asked for by name, so wanted for derivatives, too
         changes["derivative_loadings"] = changes["loadings"]
     if "rows" in changes:

@@ -1,7 +1,9 @@
-"""What other processes did to the machine while a block ran, and whether that spoils the block.
+"""What other processes took from a block, by the kernel's own accounts.
 
-Processor time is taken from the kernel's own account: of the whole machine (``/proc/stat``, in
-ticks of 10 ms), less that of this process.
+Others have taken no more processor time than they used (``/proc/stat`` less our own), and no more
+than our threads waited for a processor (``schedstat``): the smaller of the two is what they took.
+Others on a processor that we leave idle take nothing, nor do our own threads where there are more
+of them than processors.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ALLOWED_SHARE = 0.05
-"""Of the wall time of a block, on all processors together."""
-ALLOWED_TICKS = 2
-"""The account's own blur: a tick may be charged just before or after the block."""
+"""Of the wall time of a block."""
+ALLOWED_SECONDS = 1e-3
+"""In a block so short that the share would be less than what every system does now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,9 @@ class Reading:
     own: float
     """Processor time of this process, all threads."""
     machine: float
-    """Processor time of all processes, and what the hypervisor took."""
+    """Processor time of all processes, in ticks of 10 ms."""
+    stolen: float
+    """What the hypervisor gave to other machines, in the same ticks."""
     waited: float
     """Time that threads of this process were ready to run and did not."""
     preemptions: int
@@ -37,23 +41,30 @@ class Reading:
             wall=self.wall - earlier.wall,
             own=self.own - earlier.own,
             machine=self.machine - earlier.machine,
+            stolen=self.stolen - earlier.stolen,
             waited=self.waited - earlier.waited,
             preemptions=self.preemptions - earlier.preemptions,
         )
 
     @property
     def foreign(self) -> float:
-        """Processor time that others took."""
+        """Processor time that others used."""
         return max(0.0, self.machine - self.own)
+
+    @property
+    def taken(self) -> float:
+        """Processor time that others took from us; a tick or two of theft may be of earlier."""
+        return min(self.foreign, max(0.0, self.waited)) + max(0.0, self.stolen - 2 * _tick())
 
 
 def read() -> Reading:
     """The accounts now. Reading takes some 0.1 ms; the clocks are read last."""
-    machine = _machine_seconds(Path("/proc/stat").read_text())
+    machine, stolen = _machine_seconds(Path("/proc/stat").read_text())
     waited = _waited_seconds()
     preemptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     return Reading(
         machine=machine,
+        stolen=stolen,
         waited=waited,
         preemptions=preemptions,
         own=time.process_time(),
@@ -62,33 +73,28 @@ def read() -> Reading:
 
 
 def is_disturbed(during: Reading) -> bool:
-    """Whether others took more than the blur of the account and a small share of the time.
-
-    Waiting and preemptions are kept in the record and do not decide: a runtime with more threads
-    than processors brings them on itself.
-    """
-    return during.foreign > ALLOWED_TICKS * _tick() + ALLOWED_SHARE * during.wall
+    """Whether others took more than a small share of the block."""
+    return during.taken > ALLOWED_SECONDS + ALLOWED_SHARE * during.wall
 
 
 def _tick() -> float:
     return 1.0 / os.sysconf("SC_CLK_TCK")
 
 
-_BUSY = slice(1, 9)
-"""user, nice, system, idle, iowait, irq, softirq, steal; guests are part of user."""
-_IDLE = slice(3, 5)
-
-
-def _machine_seconds(stat: str) -> float:
-    fields = [int(word) for word in stat.split("\n", 1)[0].split()[_BUSY]]
-    return (sum(fields) - sum(fields[_IDLE])) * _tick()
+def _machine_seconds(stat: str) -> tuple[float, float]:
+    """Processor time used and stolen since the start of the machine."""
+    words = stat.split("\n", 1)[0].split()[1:9]
+    user, nice, system, _idle, _input, interrupts, soft_interrupts, steal = map(int, words)
+    return (user + nice + system + interrupts + soft_interrupts) * _tick(), steal * _tick()
 
 
 def _waited_seconds() -> float:
+    """Over the threads that live; what an ended one waited is lost."""
     nanoseconds = 0
     for task in Path("/proc/self/task").iterdir():
         try:
             nanoseconds += int((task / "schedstat").read_text().split()[1])
-        except OSError:  # the thread has ended meanwhile, or this kernel keeps no such account
-            continue
+        except FileNotFoundError:
+            if task.exists():
+                raise RuntimeError(f"no {task}/schedstat: this kernel keeps no account") from None
     return nanoseconds * 1e-9

@@ -6,7 +6,6 @@ The parent's side; ``probe.py`` is the child's.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -89,6 +88,9 @@ def _block(answer: dict[str, Any]) -> Block:
     return Block(during=Reading(**answer["during"]), calls=1)
 
 
-def available_memory() -> float:
-    """Bytes that a process could still take."""
-    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+def available_memory() -> int:
+    """Bytes that processes could still take without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError("/proc/meminfo has no MemAvailable")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 STEPS = 100
-SECONDS = 2000.0
-CYCLES = 2
+SECONDS = 2250.0
+CYCLES = 2.25
+"""The last step is a peak."""
 
 
 def overrides(rows: int) -> list[str]:

@@ -127,10 +127,10 @@ _RATE = (2e-3, -1e-3, -1e-3, 0.0, 0.5e-3, 0.0)
 
 
 def _controlled(fractions: torch.Tensor) -> Tensors:
-    """The axial rate is prescribed, the other components are free of stress."""
-    control = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    """Shear at a prescribed rate, under a prescribed axial stress."""
+    control = torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0, 1.0], dtype=torch.float64)
     return {
-        **_along((2e-3, 0.0, 0.0, 0.0, 0.0, 0.0), "applied")(fractions),
+        **_along((60.0, 0.0, 0.0, 0.0, 0.0, 0.9e-3), "applied", seconds=3.0)(fractions),
         "control": control,
         "orientation~1": torch.tensor(_GRAINS[1:], dtype=torch.float64),
     }

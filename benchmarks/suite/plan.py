@@ -36,10 +36,14 @@ class Selection:
     derivative_loadings: tuple[str, ...] = ("hom",)
     """Those of ``loadings`` under which derivatives are measured, too."""
     rows: tuple[int, ...] = (1, 16, 256, 4096)
+    load_models: tuple[str, ...] = ("elasticity", "chaboche", "crystal")
+    """Those of ``models`` whose opening is measured."""
     memory_rows: tuple[int, ...] = (16384,)
     driver_rows: tuple[int, ...] = (1000,)
     blocks: int = 7
     block_seconds: float = 0.05
+    cell_seconds: float = 120.0
+    """A cell that would take longer is left out."""
 
     def cells(self) -> Iterator[Cell]:
         """Model by model; without cells that would repeat another."""
@@ -66,12 +70,15 @@ QUICK = Selection(
     operations=("forward", "jacobian", "load"),
     loadings=("hom", "hard10"),
     rows=(1, 256, 4096),
+    load_models=("chaboche",),
     blocks=5,
 )
 DEFAULT = Selection()
 FULL = Selection(
     derivative_loadings=tuple(LOADINGS),
+    load_models=tuple(MODELS),
     rows=(1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576),
     memory_rows=(16384, 65536, 262144),
     blocks=9,
+    cell_seconds=1200.0,
 )

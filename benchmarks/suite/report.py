@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 
 from suite.machine import Machine
 from suite.results import Result
@@ -69,8 +69,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(padded)} |"
 
 
-def summary(results: Sequence[Result]) -> str:
-    """The worst result, and the mean over the models at each number of rows."""
+def summary(results: Sequence[Result], left_out: Sequence[str] = ()) -> str:
+    """The worst result, the mean over the models at each number of rows, and what is missing."""
     lines = []
     if results:
         worst = min(results, key=lambda result: result.gain)
@@ -90,15 +90,19 @@ def summary(results: Sequence[Result]) -> str:
     pairs, dropped = (sum(getattr(r, name) for r in results) for name in ("pairs", "dropped"))
     unreliable = sum(not result.is_reliable for result in results)
     lines.append(f"- {dropped} of {pairs} pairs of blocks were disturbed by others and dropped.")
+    others = [result.others for result in results if result.others is not None]
+    if others:
+        lines.append(f"- Other processes used {fmean(others):.2f} processors meanwhile.")
     if unreliable:
         lines.append(
             f"- {unreliable} results, marked {UNRELIABLE}, had no undisturbed pair: their figures "
             "are from disturbed blocks and say little."
         )
+    lines += [f"- Left out: {what}." for what in left_out]
     return "\n".join(lines)
 
 
-def markdown(machine: Machine, results: Sequence[Result]) -> str:
+def markdown(machine: Machine, results: Sequence[Result], left_out: Sequence[str] = ()) -> str:
     """The whole report."""
     facts = "\n".join(f"- {name.replace('_', ' ')}: {v}" for name, v in asdict(machine).items())
     return (

@@ -27,6 +27,8 @@ class Result:
     pairs: int
     dropped: int
     is_reliable: bool = True
+    others: float | None = None
+    """How many processors other processes used on average."""
     difference: float | None = None
     """Of the answers, relative to the largest value."""
     raw: tuple[dict[str, Any], ...] = ()
@@ -43,6 +45,7 @@ def timed(timing: Timing, *, scale: float, **facts: Any) -> Result:
         pairs=len(timing.pairs),
         dropped=timing.dropped,
         is_reliable=timing.is_reliable,
+        others=timing.others,
         raw=tuple(
             {"ours": _raw(pair.ours), "neml2": _raw(pair.reference), "dropped": pair.is_disturbed}
             for pair in timing.pairs
@@ -52,4 +55,6 @@ def timed(timing: Timing, *, scale: float, **facts: Any) -> Result:
 
 
 def _raw(block: Block) -> dict[str, Any]:
-    return {"calls": block.calls, **asdict(block.during), "foreign": block.during.foreign}
+    during = block.during
+    derived = {"foreign": during.foreign, "taken": during.taken}
+    return {"calls": block.calls, **asdict(during), **derived}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from suite import fresh
 from suite.agreement import require_agreement
-from suite.blocks import alternate, in_this_process
+from suite.blocks import Call, alternate, calls_for, in_this_process
 from suite.loadings import LOADINGS
 from suite.models import MODELS, BenchModel, increment, unknowns
 from suite.operations import OPERATIONS
@@ -25,46 +26,80 @@ LOAD_BLOCKS = 5
 DRIVER_BLOCKS = 3
 
 
+LONG_CALL = 0.5
+"""Seconds from which on a call is a block of its own, and few blocks do."""
+BLOCKS_OF_LONG_CALLS = 5
+ROWS_TO_SIZE_UP = 4096
+"""What a call with this many rows takes tells whether a larger one fits."""
+USABLE_MEMORY = 0.7
+
+
 @dataclass(slots=True)
 class Session:
     """Both runtimes on the artifacts that the selection needs, opened when first needed."""
 
     selection: Selection
     threads: int
+    left_out: list[str] = field(default_factory=list)
+    """Cells that would take too long or too much memory, and which it was."""
     _opened: dict[tuple[str, bool], tuple[Any, Any]] = field(default_factory=dict)
+    _seconds_per_row: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    _bytes_per_row: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def results(self) -> Iterator[Result]:
         """Every result as soon as it is there."""
         for cell in self.selection.cells():
-            yield self._measure(cell)
+            if (reason := self._obstacle(cell)) is None:
+                yield self._measure(cell)
+            else:
+                self.left_out.append(f"{cell}, {reason}")
         for name in self.selection.models:
-            if "load" in self.selection.operations:
+            if "load" in self.selection.operations and name in self.selection.load_models:
                 yield from self._loading(MODELS[name])
             if "memory" in self.selection.operations:
                 yield from self._memory(MODELS[name])
         if "driver" in self.selection.operations and DRIVER_MODEL in self.selection.models:
             yield from self._driver(MODELS[DRIVER_MODEL])
 
+    def _obstacle(self, cell: Cell) -> str | None:
+        """Why the cell cannot be measured, judged by smaller ones."""
+        if cell.rows <= ROWS_TO_SIZE_UP:
+            return None
+        seconds = self._seconds_per_row.get((cell.model.case, cell.operation, cell.loading), 0.0)
+        expected = seconds * cell.rows * (BLOCKS_OF_LONG_CALLS + 1)
+        if expected > self.selection.cell_seconds:
+            return f"which would take {expected:.0f} s"
+        needed = self._memory_per_row(cell.model, cell.operation) * cell.rows
+        if needed > USABLE_MEMORY * fresh.available_memory():
+            return f"which would take {needed / 2**30:.1f} GiB"
+        return None
+
+    def _memory_per_row(self, model: BenchModel, operation: str) -> float:
+        key = (model.case, operation)
+        if key not in self._bytes_per_row:
+            growth = fresh.peak_growth(
+                Runtime.REFERENCE, model.case, operation, ROWS_TO_SIZE_UP, self.threads
+            )
+            self._bytes_per_row[key] = growth / ROWS_TO_SIZE_UP
+        return self._bytes_per_row[key]
+
     def _measure(self, cell: Cell) -> Result:
-        ours, reference = self._open(cell.model, promoted=cell.operation == "param_vjp")
+        opened = self._open(cell.model, promoted=cell.operation == "param_vjp")
+        manifest = opened[0].manifest
         fractions = LOADINGS[cell.loading](cell.rows, cell.model.easiest)
-        inputs = increment(cell.model, ours.manifest, fractions)
-        prepare = OPERATIONS[cell.operation]
-        run_ours = prepare(ours, cell.model, inputs)
-        run_reference = prepare(reference, cell.model, inputs)
-        difference = require_agreement(
-            str(cell), run_ours(), run_reference(), is_value=cell.operation == "forward"
-        )
-        seconds = self.selection.block_seconds
+        inputs = increment(cell.model, manifest, fractions)
+        calls = [OPERATIONS[cell.operation](runtime, cell.model, inputs) for runtime in opened]
+        difference, slowest = self._check(cell, *calls)
         timing = alternate(
-            in_this_process(run_ours, seconds),
-            in_this_process(run_reference, seconds),
-            blocks=self.selection.blocks,
+            *(in_this_process(call, self._length(call, slowest)) for call in calls),
+            blocks=self._blocks(slowest),
         )
+        seconds = (timing.ours + timing.reference) / cell.rows
+        self._seconds_per_row[cell.model.case, cell.operation, cell.loading] = seconds
         return timed(
             timing,
             model=cell.model.case,
-            unknowns=unknowns(ours.manifest),
+            unknowns=unknowns(manifest),
             operation=cell.operation,
             loading=cell.loading,
             rows=cell.rows,
@@ -72,6 +107,25 @@ class Session:
             scale=1e6 / cell.rows,
             difference=difference,
         )
+
+    def _check(self, cell: Cell, ours: Call, reference: Call) -> tuple[float, float]:
+        """The difference of the answers, and the seconds that the slower one took."""
+        if cell.rows <= ROWS_TO_SIZE_UP:  # the first call opens graphs, and counts where all do
+            ours(), reference()
+        start = time.perf_counter()
+        mine = ours()
+        between = time.perf_counter()
+        theirs = reference()
+        slowest = max(between - start, time.perf_counter() - between)
+        is_value = cell.operation == "forward"
+        return require_agreement(str(cell), mine, theirs, is_value=is_value), slowest
+
+    def _length(self, call: Call, slowest: float) -> int:
+        return 1 if slowest > LONG_CALL else calls_for(self.selection.block_seconds, call)
+
+    def _blocks(self, slowest: float) -> int:
+        asked = self.selection.blocks
+        return min(asked, BLOCKS_OF_LONG_CALLS) if slowest > LONG_CALL else asked
 
     def _open(self, model: BenchModel, *, promoted: bool = False) -> tuple[Any, Any]:
         key = (model.case, promoted)

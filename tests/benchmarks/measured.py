@@ -9,10 +9,24 @@ from suite.disturbance import Reading
 from suite.results import Result
 
 
-def reading(wall: float, *, own: float | None = None, foreign: float = 0.0) -> Reading:
-    """A block of ``wall`` seconds in which others took ``foreign``."""
+def reading(
+    wall: float,
+    *,
+    own: float | None = None,
+    foreign: float = 0.0,
+    waited: float | None = None,
+    stolen: float = 0.0,
+) -> Reading:
+    """A block of ``wall`` seconds in which others used ``foreign``, and made us wait as long."""
     own = wall if own is None else own
-    return Reading(wall=wall, own=own, machine=own + foreign, waited=0.0, preemptions=0)
+    return Reading(
+        wall=wall,
+        own=own,
+        machine=own + foreign,
+        stolen=stolen,
+        waited=foreign if waited is None else waited,
+        preemptions=0,
+    )
 
 
 def block(seconds: float, *, calls: int = 1, foreign: float = 0.0) -> Block:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from measured import block, pair, reading
-from suite.blocks import MOST_REPEATS, Block, Call, Timing, alternate, calls_for
+from suite.blocks import MOST_REPEATS, Block, Call, Pair, Timing, alternate, calls_for
 from suite.disturbance import Reading
 
 
@@ -38,6 +38,12 @@ def test_timing_without_an_undisturbed_pair_uses_all_and_says_so() -> None:
     assert timing.speedup == 3.0
     assert timing.dropped == 2
     assert not timing.is_reliable
+
+
+def test_others_are_counted_in_processors_over_the_blocks_that_are_kept() -> None:
+    busy = Pair(ours=block(1.0, foreign=0.04), reference=block(3.0))
+
+    assert Timing(pairs=(busy, pair(1.0, 1.0, foreign=9.0))).others == pytest.approx(0.01)
 
 
 def test_block_gives_the_seconds_of_one_call() -> None:

@@ -71,6 +71,13 @@ def test_summary_counts_what_says_little() -> None:
     assert "1 results, marked ~" in summary([result(), result(is_reliable=False)])
 
 
+def test_summary_names_what_was_left_out_and_what_others_used() -> None:
+    text = summary([result(others=0.5), result(others=1.0), result()], ["chaboche jvp, too long"])
+
+    assert "- Left out: chaboche jvp, too long." in text
+    assert "Other processes used 0.75 processors" in text
+
+
 def test_summary_of_nothing_is_no_failure() -> None:
     assert "0 of 0 pairs" in summary([])
 
