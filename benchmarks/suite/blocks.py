@@ -125,14 +125,20 @@ def calls_for(block_seconds: float, call: Call, measure: Measure = run_calls) ->
     return max(1, round(calls * block_seconds / seconds))
 
 
-def alternate(ours: Callable[[], Block], reference: Callable[[], Block], *, blocks: int) -> Timing:
+def alternate(
+    ours: Callable[[], Block],
+    reference: Callable[[], Block],
+    *,
+    blocks: int,
+    most_repeats: int = MOST_REPEATS,
+) -> Timing:
     """``blocks`` undisturbed pairs of blocks.
 
-    Gives up after :data:`MOST_REPEATS` times as many pairs, with what there is.
+    Gives up after ``most_repeats`` times as many pairs, with what there is.
     """
     pairs: list[Pair] = []
     quiet = 0
-    while quiet < blocks and len(pairs) < MOST_REPEATS * blocks:
+    while quiet < blocks and len(pairs) < most_repeats * blocks:
         pairs.append(Pair(ours=ours(), reference=reference()))
         quiet += not pairs[-1].is_disturbed
     return Timing(pairs=tuple(pairs))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,6 +36,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(*report.header(), sep="\n", flush=True)
     results: list[Result] = []
     session = Session(selected(arguments), arguments.threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     try:
         for result in session.results():
             results.append(result)

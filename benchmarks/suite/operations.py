@@ -31,9 +31,12 @@ def jvp(runtime: Any, model: BenchModel, inputs: Tensors) -> Call:
 
 
 def param_vjp(runtime: Any, model: BenchModel, inputs: Tensors) -> Call:
-    """The gradient of the sum of the stress with respect to one parameter."""
-    rows = len(inputs[model.driving])
-    cotangents = {"stress": torch.ones(rows, 6, dtype=torch.float64)}
+    """The gradient of a weighted sum of the stress with respect to one parameter.
+
+    The weights differ, as the plain sum over a deviatoric stress vanishes.
+    """
+    weights = torch.linspace(1.0, 2.0, 6, dtype=torch.float64)
+    cotangents = {"stress": weights.repeat(len(inputs[model.driving]), 1)}
     return lambda: runtime.param_vjp(inputs, cotangents)
 
 
