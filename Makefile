@@ -109,6 +109,6 @@ golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2
 	$(BIN)/python inputs/write_golds.py
 
 .PHONY: clean
-clean: ## remove builds, caches and demo output; environments stay
-	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/demo/output
+clean: ## remove builds, caches and written results; environments stay
+	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/demo/output benchmarks/results
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -152,7 +152,7 @@ MODELS = MappingProxyType(
                 loads=_elastic,
                 easiest=1.0,
                 driving="strain",
-                parameter="E",
+                parameter="model.E",
                 responds_to_load=False,
             ),
             BenchModel(
