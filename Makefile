@@ -21,6 +21,7 @@ PACKAGE_FILES := pyproject.toml setup.cfg setup.py README.md LICENSE _neml2_aoti
         -o -name py.typed | grep -v _built_with.py | sort)
 
 PYTEST_FLAGS ?=
+BENCH_FLAGS ?=
 COMPILE_JOBS ?= 2
 # The core of the suite is what another release of torch or neml2 could break.
 CORE_TESTS ?= tests --ignore tests/test_layers.py --ignore tests/artifact -m 'not slow'
@@ -44,7 +45,7 @@ help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON) TORCH=$(TORCH) NEML2=$(NEML2) VENV=$(VENV) PYTEST_FLAGS=$(PYTEST_FLAGS)"
-	@echo "           MATRIX=$(MATRIX)"
+	@echo "           BENCH_FLAGS=$(BENCH_FLAGS) MATRIX=$(MATRIX)"
 
 # --- environment
 
@@ -93,8 +94,8 @@ test-matrix: ## run the core tests (or MATRIX_TARGET=smoke) on every torch/neml2
 	COMPILED_WITH='$(COMPILED_WITH)' $(PYTHON) tests/matrix.py --target $(MATRIX_TARGET) $(MATRIX)
 
 .PHONY: bench
-bench: $(VENV)/.installed ## compare the speed with that of neml2's own runtime
-	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/compare_runtimes.py
+bench: $(VENV)/.installed ## compare the speed with that of neml2's own runtime (BENCH_FLAGS=--quick)
+	env -u OMP_NUM_THREADS $(BIN)/python benchmarks $(BENCH_FLAGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed ## check formatting, style and types
@@ -108,6 +109,6 @@ golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2
 	$(BIN)/python inputs/write_golds.py
 
 .PHONY: clean
-clean: ## remove builds, caches and demo output; environments stay
-	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/demo/output
+clean: ## remove builds, caches and written results; environments stay
+	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/demo/output benchmarks/results
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

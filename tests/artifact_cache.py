@@ -54,6 +54,9 @@ class Recipe:
     dynamic_batch: bool = True
     writer: str | None = None
     """The neml2 release that compiles, if not the installed one."""
+    kernel_threads: int = 1
+    """How many threads the kernels are generated for; one makes them serial, to be run side by
+    side, and independent of the number of cores here."""
 
     def options(self, device: str) -> tuple[str, ...]:
         # The first releases know no drivers; their stubs keep all of them.
@@ -90,13 +93,17 @@ _SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=7
 
 _VALUES_ONLY = (
     "advection",
+    "chaboche_4",
+    "chaboche_6",
     "cohesive_bilinear",
     "cohesive_exponential",
     "creep_annealing",
     "cubic_elasticity",
+    "decoupled_crystal",
     "finite_strain_crystal",
     "hardening_recovery",
     "infiltration",
+    "isotropic_hardening",
     "kinematic_hardening",
     "kocks_mecking",
     "krylov_creep",
@@ -315,7 +322,9 @@ def compile_input(
     options = recipe.options(device)
     writer = recipe.writer or metadata.version("neml2")
     torch = compiler_torch()
-    folder = cache / f"{name}-{variant}-{device}-{_key(model_file, options, writer, torch)[:16]}"
+    threads = recipe.kernel_threads
+    key = _key(model_file, options, writer, torch, threads)
+    folder = cache / f"{name}-{variant}-{device}-{key[:16]}"
     with _locked(folder.with_suffix(".lock")):
         record = folder / "record.json"
         if not record.exists():
@@ -324,7 +333,7 @@ def compile_input(
                     f"{cache} holds no {name}/{variant} of torch {torch}, which {TORCH_VARIABLE} "
                     f"asks for; compile it there first, or unset {TORCH_VARIABLE}"
                 )
-            _compile(model_file, options, folder, record, writer)
+            _compile(model_file, options, folder, record, writer, threads)
         _bring_golds(model_file.parent / "gold", folder / "gold")
     return _describe(folder, record, model_file, recipe, name, variant, device)
 
@@ -343,12 +352,12 @@ def compiler_torch() -> str:
     return os.environ.get(TORCH_VARIABLE) or metadata.version("torch")
 
 
-def _key(model_file: Path, options: tuple[str, ...], writer: str, torch: str) -> str:
+def _key(model_file: Path, options: tuple[str, ...], writer: str, torch: str, threads: int) -> str:
     digest = hashlib.sha256()
     for path in _with_included(model_file):
         digest.update(f"{path.name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    environment = (writer, torch, _processor())
+    environment = (writer, torch, _processor(), *((threads,) if threads != 1 else ()))
     digest.update(repr((options, environment)).encode())
     return digest.hexdigest()
 
@@ -378,7 +387,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _compile(
-    model_file: Path, options: tuple[str, ...], folder: Path, record: Path, writer: str
+    model_file: Path,
+    options: tuple[str, ...],
+    folder: Path,
+    record: Path,
+    writer: str,
+    threads: int,
 ) -> None:
     # Compiled in place, not moved there: stubs of neml2 <= 3.0.6 hold absolute paths.
     shutil.rmtree(folder, ignore_errors=True)
@@ -398,7 +412,7 @@ def _compile(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env=_compiler_environment(folder.parent, writer),
+            env=_compiler_environment(folder.parent, writer, threads),
             check=False,
         ).returncode
     if code != 0 or not list(folder.glob("*_aoti.i")):
@@ -406,17 +420,16 @@ def _compile(
     _write_record(record, command, writer, time.perf_counter() - start)
 
 
-def _compiler_environment(cache: Path, writer: str) -> dict[str, str]:
+def _compiler_environment(cache: Path, writer: str, threads: int) -> dict[str, str]:
     is_installed = writer == metadata.version("neml2")
     path = {} if is_installed else {"PYTHONPATH": str(_release(cache, writer))}
-    # The compiler needs no runtime. On one thread kernels come out serial, to be run side by side,
-    # and do not depend on the number of cores here.
+    # The compiler needs no runtime. It generates kernels for the number of threads that it has.
     return (
         os.environ
         | path
         | {
             "NEML2_AOTI_PLUGIN": "0",
-            "OMP_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": str(threads),
             "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",
         }
