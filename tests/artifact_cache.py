@@ -176,6 +176,9 @@ RECIPES = MappingProxyType(
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 
+CATALOGUE = (*_VALUES_ONLY, "large_increments")
+"""Cases that are there for their physics, not for what they ask of a runtime."""
+
 FEATURES = PROJECT / "tests" / "model" / "inputs"
 """Small models that are compiled in several ways, each for one thing a runtime must do."""
 
@@ -266,7 +269,7 @@ def compiled(
     if neml2 not in (None, installed):
         raise RuntimeError(f"neml2 {neml2} is asked for and {installed} is installed")
     return compile_input(
-        INPUTS / case / "model.i",
+        input_file(case),
         RECIPES[case, variant],
         name=case,
         variant=variant,
@@ -277,23 +280,43 @@ def compiled(
 def compiled_feature(case: str, variant: str) -> CompiledCase:
     """One of the small models of :data:`FEATURES`, compiled now if it is not in the cache."""
     return compile_input(
-        FEATURES / f"{case}.i", FEATURE_RECIPES[case, variant], name=case, variant=variant
+        input_file(case), FEATURE_RECIPES[case, variant], name=case, variant=variant
     )
 
 
+_NEW = MappingProxyType(
+    {
+        "[Settings]": "settings.py",
+        "max_substepping_level": "solvers/gmres.py",
+        "GMRES": "solvers/gmres.py",
+        "BiCGStab": "solvers/bicgstab.py",
+    }
+)
+"""Words of an input file that a neml2 without a certain module, of the same release, refuses."""
+
+
 def obstacle(case: str) -> str | None:
-    """Why the installed neml2 cannot load the example ``case`` at all, if it cannot."""
-    needs_settings = "[Settings]" in (INPUTS / case / "model.i").read_text()  # new in neml2 3.1
-    if needs_settings and not _has_settings():
-        return f"inputs/{case} needs [Settings], which neml2 {metadata.version('neml2')} lacks"
+    """Why the installed neml2 cannot load the input ``case`` at all, if it cannot."""
+    file = input_file(case)
+    text = file.read_text()
+    for word, module in _NEW.items():
+        if word in text and not _has_module(module):
+            place = file.relative_to(PROJECT)
+            return f"{place} needs {word}, which neml2 {metadata.version('neml2')} lacks"
     return None
 
 
-def _has_settings() -> bool:
+def input_file(case: str) -> Path:
+    """An example, or one of the small models of :data:`FEATURES`."""
+    feature = FEATURES / f"{case}.i"
+    return feature if feature.exists() else INPUTS / case / "model.i"
+
+
+def _has_module(path: str) -> bool:
     package = importlib.util.find_spec("neml2")  # found, not imported
     assert package is not None
     assert package.origin is not None
-    return (Path(package.origin).parent / "settings.py").is_file()
+    return (Path(package.origin).parent / path).is_file()
 
 
 def compile_input(
