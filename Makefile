@@ -100,6 +100,10 @@ core: $(VENV)/.installed ## run the core tests: make core TORCH=2.13.0 NEML2=3.0
 test-matrix: ## run the core tests (or MATRIX_TARGET=smoke) on every torch/neml2 of MATRIX, and tabulate
 	COMPILED_WITH='$(COMPILED_WITH)' $(PYTHON) tests/matrix.py --target $(MATRIX_TARGET) $(MATRIX)
 
+.PHONY: writers
+writers: $(VENV)/.installed ## measure the artifacts of five releases of neml2, and print the table of docs/compatibility.md
+	$(BIN)/python tests/model/writers.py
+
 .PHONY: bench
 bench: $(VENV)/.installed ## compare the speed with that of neml2's own runtime
 	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/compare_runtimes.py

@@ -88,6 +88,24 @@ _EIGENSTRAIN_FIRST = (
 # so its input file has none.
 _SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=7")
 
+_ELASTICITY_PROMOTED = Recipe(derivatives=(":", "stress:model.E"), parameters=("model.E",))
+
+# One parameter of a forward segment, and one of the implicit segment behind it.
+_COMPOSED_PROMOTED = Recipe(
+    derivatives=(
+        "stress:displacement_gradient",
+        "stress:temperature",
+        "stress:eigenstrain.alpha",
+        "stress:return_map.residual.yield_function.sy",
+    ),
+    parameters=("eigenstrain.alpha", "return_map.residual.yield_function.sy"),
+)
+
+# All of them take long to compile, and releases up to 3.0.3 are tested with all.
+_SOME_OF_CHABOCHE = Recipe(
+    derivatives=("stress:strain", "stress:X1~1", "X2:strain", "equivalent_plastic_strain:t")
+)
+
 _VALUES_ONLY = (
     "advection",
     "cohesive_bilinear",
@@ -123,9 +141,7 @@ RECIPES = MappingProxyType(
         ("elasticity", "default"): Recipe(derivatives=(":",)),
         ("elasticity", "values_only"): Recipe(),
         ("elasticity", "float32"): Recipe(derivatives=(":",), dtype="float32"),
-        ("elasticity", "promoted"): Recipe(
-            derivatives=(":", "stress:model.E"), parameters=("model.E",)
-        ),
+        ("elasticity", "promoted"): _ELASTICITY_PROMOTED,
         ("elasticity", "two_promoted"): Recipe(parameters=("model.E", "model.nu")),
         ("chaboche", "default"): Recipe(derivatives=(":",)),
         ("chaboche", "float32"): Recipe(
@@ -135,8 +151,18 @@ RECIPES = MappingProxyType(
         # Derivatives through sub-batched unknowns cannot be compiled.
         ("crystal", "default"): Recipe(),
         ("rate_independent", "default"): Recipe(derivatives=(":",)),
+        ("composed", "promoted"): _COMPOSED_PROMOTED,
         ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
         ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+        **{
+            (case, variant): replace(recipe, writer=writer)
+            for variant, writer in (("schema7", "3.0.6"), ("schema12", "3.0.7"))
+            for case, recipe in (
+                ("elasticity", _ELASTICITY_PROMOTED),
+                ("chaboche", _SOME_OF_CHABOCHE),
+                ("composed", _COMPOSED_PROMOTED),
+            )
+        },
         # Up to 3.0.3 all derivatives are compiled and none can be asked for.
         ("elasticity", "schema2"): Recipe(parameters=("E",), writer="3.0.0"),
         ("elasticity", "schema3"): Recipe(parameters=("E",), writer="3.0.3"),
@@ -194,6 +220,8 @@ _PROMOTED = Recipe(
     parameters=(_YIELD_STRESS, _MODULUS),
 )
 
+_SITES = Recipe(target=("--model", "model"), derivatives=(":",))
+
 FEATURE_RECIPES = MappingProxyType(
     {
         ("perzyna", "promoted"): _PROMOTED,
@@ -205,7 +233,22 @@ FEATURE_RECIPES = MappingProxyType(
             derivatives=(":",),
             overrides=("Solvers/newton/linear_solver:=gmres",),
         ),
-        ("sites", "default"): Recipe(target=("--model", "model"), derivatives=(":",)),
+        ("perzyna", "gmres_schema12"): Recipe(
+            target=("--model", "model"),
+            derivatives=("stress:strain",),
+            overrides=("Solvers/newton/linear_solver:=gmres",),
+            writer="3.0.7",
+        ),
+        ("perzyna", "substepped_schema12"): replace(
+            _PROMOTED,
+            derivatives=("stress:strain", f"stress:{_YIELD_STRESS}"),
+            overrides=("Models/update/max_substepping_level:=5",),
+            writer="3.0.7",
+        ),
+        ("sites", "default"): _SITES,
+        ("sites", "schema7"): replace(_SITES, writer="3.0.6"),
+        ("sites", "schema12"): replace(_SITES, writer="3.0.7"),
+        ("sites", "schema3"): Recipe(target=("--model", "model"), writer="3.0.3"),
         ("perzyna", "bicgstab"): Recipe(
             target=("--model", "model"), overrides=("Solvers/newton/linear_solver:=bicgstab",)
         ),
