@@ -91,6 +91,24 @@ _EIGENSTRAIN_FIRST = (
 # so its input file has none.
 _SUBSTEPS = ("Models/model/max_substepping_level:=4", "Solvers/newton/max_its:=7")
 
+_ELASTICITY_PROMOTED = Recipe(derivatives=(":", "stress:model.E"), parameters=("model.E",))
+
+# One parameter of a forward segment, and one of the implicit segment behind it.
+_COMPOSED_PROMOTED = Recipe(
+    derivatives=(
+        "stress:displacement_gradient",
+        "stress:temperature",
+        "stress:eigenstrain.alpha",
+        "stress:return_map.residual.yield_function.sy",
+    ),
+    parameters=("eigenstrain.alpha", "return_map.residual.yield_function.sy"),
+)
+
+# All of them take long to compile, and releases up to 3.0.3 are tested with all.
+_SOME_OF_CHABOCHE = Recipe(
+    derivatives=("stress:strain", "stress:X1~1", "X2:strain", "equivalent_plastic_strain:t")
+)
+
 _VALUES_ONLY = (
     "advection",
     "chaboche_4",
@@ -130,9 +148,7 @@ RECIPES = MappingProxyType(
         ("elasticity", "default"): Recipe(derivatives=(":",)),
         ("elasticity", "values_only"): Recipe(),
         ("elasticity", "float32"): Recipe(derivatives=(":",), dtype="float32"),
-        ("elasticity", "promoted"): Recipe(
-            derivatives=(":", "stress:model.E"), parameters=("model.E",)
-        ),
+        ("elasticity", "promoted"): _ELASTICITY_PROMOTED,
         ("elasticity", "two_promoted"): Recipe(parameters=("model.E", "model.nu")),
         ("chaboche", "default"): Recipe(derivatives=(":",)),
         ("chaboche", "float32"): Recipe(
@@ -142,8 +158,18 @@ RECIPES = MappingProxyType(
         # Derivatives through sub-batched unknowns cannot be compiled.
         ("crystal", "default"): Recipe(),
         ("rate_independent", "default"): Recipe(derivatives=(":",)),
+        ("composed", "promoted"): _COMPOSED_PROMOTED,
         ("rate_independent", "schema7"): Recipe(derivatives=(":",), writer="3.0.6"),
         ("rate_independent", "schema12"): Recipe(derivatives=(":",), writer="3.0.7"),
+        **{
+            (case, variant): replace(recipe, writer=writer)
+            for variant, writer in (("schema7", "3.0.6"), ("schema12", "3.0.7"))
+            for case, recipe in (
+                ("elasticity", _ELASTICITY_PROMOTED),
+                ("chaboche", _SOME_OF_CHABOCHE),
+                ("composed", _COMPOSED_PROMOTED),
+            )
+        },
         # Up to 3.0.3 all derivatives are compiled and none can be asked for.
         ("elasticity", "schema2"): Recipe(parameters=("E",), writer="3.0.0"),
         ("elasticity", "schema3"): Recipe(parameters=("E",), writer="3.0.3"),
@@ -183,6 +209,9 @@ RECIPES = MappingProxyType(
 )
 CASES = tuple(dict.fromkeys(case for case, _ in RECIPES))
 
+CATALOGUE = (*_VALUES_ONLY, "large_increments")
+"""Cases that are there for their physics, not for what they ask of a runtime."""
+
 FEATURES = PROJECT / "tests" / "model" / "inputs"
 """Small models that are compiled in several ways, each for one thing a runtime must do."""
 
@@ -198,6 +227,8 @@ _PROMOTED = Recipe(
     parameters=(_YIELD_STRESS, _MODULUS),
 )
 
+_SITES = Recipe(target=("--model", "model"), derivatives=(":",))
+
 FEATURE_RECIPES = MappingProxyType(
     {
         ("perzyna", "promoted"): _PROMOTED,
@@ -209,7 +240,22 @@ FEATURE_RECIPES = MappingProxyType(
             derivatives=(":",),
             overrides=("Solvers/newton/linear_solver:=gmres",),
         ),
-        ("sites", "default"): Recipe(target=("--model", "model"), derivatives=(":",)),
+        ("perzyna", "gmres_schema12"): Recipe(
+            target=("--model", "model"),
+            derivatives=("stress:strain",),
+            overrides=("Solvers/newton/linear_solver:=gmres",),
+            writer="3.0.7",
+        ),
+        ("perzyna", "substepped_schema12"): replace(
+            _PROMOTED,
+            derivatives=("stress:strain", f"stress:{_YIELD_STRESS}"),
+            overrides=("Models/update/max_substepping_level:=5",),
+            writer="3.0.7",
+        ),
+        ("sites", "default"): _SITES,
+        ("sites", "schema7"): replace(_SITES, writer="3.0.6"),
+        ("sites", "schema12"): replace(_SITES, writer="3.0.7"),
+        ("sites", "schema3"): Recipe(target=("--model", "model"), writer="3.0.3"),
         ("perzyna", "bicgstab"): Recipe(
             target=("--model", "model"), overrides=("Solvers/newton/linear_solver:=bicgstab",)
         ),
@@ -273,7 +319,7 @@ def compiled(
     if neml2 not in (None, installed):
         raise RuntimeError(f"neml2 {neml2} is asked for and {installed} is installed")
     return compile_input(
-        INPUTS / case / "model.i",
+        input_file(case),
         RECIPES[case, variant],
         name=case,
         variant=variant,
@@ -284,23 +330,43 @@ def compiled(
 def compiled_feature(case: str, variant: str) -> CompiledCase:
     """One of the small models of :data:`FEATURES`, compiled now if it is not in the cache."""
     return compile_input(
-        FEATURES / f"{case}.i", FEATURE_RECIPES[case, variant], name=case, variant=variant
+        input_file(case), FEATURE_RECIPES[case, variant], name=case, variant=variant
     )
 
 
+_NEW = MappingProxyType(
+    {
+        "[Settings]": "settings.py",
+        "max_substepping_level": "solvers/gmres.py",
+        "GMRES": "solvers/gmres.py",
+        "BiCGStab": "solvers/bicgstab.py",
+    }
+)
+"""Words of an input file that a neml2 without a certain module, of the same release, refuses."""
+
+
 def obstacle(case: str) -> str | None:
-    """Why the installed neml2 cannot load the example ``case`` at all, if it cannot."""
-    needs_settings = "[Settings]" in (INPUTS / case / "model.i").read_text()  # new in neml2 3.1
-    if needs_settings and not _has_settings():
-        return f"inputs/{case} needs [Settings], which neml2 {metadata.version('neml2')} lacks"
+    """Why the installed neml2 cannot load the input ``case`` at all, if it cannot."""
+    file = input_file(case)
+    text = file.read_text()
+    for word, module in _NEW.items():
+        if word in text and not _has_module(module):
+            place = file.relative_to(PROJECT)
+            return f"{place} needs {word}, which neml2 {metadata.version('neml2')} lacks"
     return None
 
 
-def _has_settings() -> bool:
+def input_file(case: str) -> Path:
+    """An example, or one of the small models of :data:`FEATURES`."""
+    feature = FEATURES / f"{case}.i"
+    return feature if feature.exists() else INPUTS / case / "model.i"
+
+
+def _has_module(path: str) -> bool:
     package = importlib.util.find_spec("neml2")  # found, not imported
     assert package is not None
     assert package.origin is not None
-    return (Path(package.origin).parent / "settings.py").is_file()
+    return (Path(package.origin).parent / path).is_file()
 
 
 def compile_input(

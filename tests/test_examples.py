@@ -10,6 +10,7 @@ import pytest
 from artifact_cache import (
     CACHE_VARIABLE,
     CASES,
+    CATALOGUE,
     INPUTS,
     REGRESSIONS,
     TORCH_VARIABLE,
@@ -20,7 +21,13 @@ from artifact_cache import (
 from programs import assert_passes_in_silence, neml2_run
 
 
-@pytest.mark.parametrize(("case", "regression"), REGRESSIONS)
+@pytest.mark.parametrize(
+    ("case", "regression"),
+    [
+        pytest.param(*key, marks=pytest.mark.catalogue) if key[0] in CATALOGUE else key
+        for key in REGRESSIONS
+    ],
+)
 def test_compiled_model_reproduces_native_gold(case: str, regression: str) -> None:
     assert_passes_in_silence(neml2_run(compiled(case).stub, regression))
 
@@ -81,13 +88,16 @@ def test_artifact_cache_does_not_compile_in_the_name_of_another_torch(
         compiled("elasticity")
 
 
-def test_only_an_input_with_settings_is_beyond_a_neml2_without_them(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("module", "beyond", "within"),
+    [("settings.py", "crystal", "perzyna"), ("solvers/gmres.py", "perzyna", "crystal")],
+)
+def test_only_an_input_with_new_words_is_beyond_a_neml2_without_them(
+    monkeypatch: pytest.MonkeyPatch, module: str, beyond: str, within: str
 ) -> None:
-    monkeypatch.setattr(artifact_cache, "_has_settings", lambda: False)
-    beyond = [case for case in CASES if obstacle(case)]
-    assert "crystal" in beyond
-    assert "chaboche" not in beyond
-    assert "[Settings]" in (INPUTS / "crystal" / "model.i").read_text()
-    monkeypatch.setattr(artifact_cache, "_has_settings", lambda: True)
+    monkeypatch.setattr(artifact_cache, "_has_module", lambda path: path != module)
+    assert obstacle(beyond)
+    assert obstacle(within) is None
+    assert obstacle("chaboche") is None
+    monkeypatch.setattr(artifact_cache, "_has_module", lambda path: True)
     assert not any(obstacle(case) for case in CASES)

@@ -152,6 +152,7 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
 
   const auto device = outcome.newton.unknowns.front().device();
   const auto rest = increment.restricted_to(row_index(failed, device));
+  sensitivity_.require_substeps(rest.tangents);
   auto halves = integrate(rest, span.first_half(), level + 1, settings);
   const auto going_on = halves.rows_with(true);
   if (!going_on.empty())

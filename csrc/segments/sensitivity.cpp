@@ -5,6 +5,7 @@
 #include <ATen/ops/linalg_solve_ex.h>
 
 #include <algorithm>
+#include <map>
 
 #include "errors.h"
 #include "layout/shapes.h"
@@ -50,6 +51,66 @@ Tensors cut_blocks(const at::Tensor & matrix, const std::vector<Pair> & pairs,
     blocks.push_back(matrix.narrow(1, pair.row_offset, element_count(pair.output_base_shape))
                          .narrow(2, pair.column_offset, element_count(column_shape(pair))));
   return blocks;
+}
+
+struct Place
+{
+  std::string name;
+  Shape shape; // sub-batch and base axes
+  std::int64_t offset;
+};
+
+/// The variables of dense groups, as they follow one another.
+std::vector<Place> places(const std::vector<Group> & groups)
+{
+  std::vector<Place> found;
+  std::int64_t offset = 0;
+  for (const auto & group : groups)
+    for (const auto & slot : group.slots)
+    {
+      found.push_back({slot.name, concatenate(slot.sub_batch_shape, slot.base_shape), offset});
+      offset += element_count(found.back().shape);
+    }
+  return found;
+}
+
+std::vector<InputPair> all_pairs(const std::vector<Group> & unknown_groups,
+                                 const std::vector<Group> & given_groups)
+{
+  std::vector<InputPair> pairs;
+  for (const auto & unknown : places(unknown_groups))
+    for (const auto & given : places(given_groups))
+    {
+      InputPair pair;
+      pair.output = unknown.name;
+      pair.input = given.name;
+      pair.output_base_shape = unknown.shape;
+      pair.input_base_shape = given.shape;
+      pair.batch_independent = false;
+      pair.row_offset = unknown.offset;
+      pair.column_offset = given.offset;
+      pairs.push_back(std::move(pair));
+    }
+  return pairs;
+}
+
+/// All unknowns by each parameter that is in any of the pairs.
+std::vector<ParameterPair> all_pairs(const std::vector<Group> & unknown_groups,
+                                     const std::vector<ParameterPair> & known)
+{
+  std::map<std::string, ParameterPair> by_parameter;
+  for (const auto & pair : known)
+    by_parameter.emplace(pair.parameter, pair);
+  std::vector<ParameterPair> pairs;
+  for (const auto & unknown : places(unknown_groups))
+    for (auto [name, pair] : by_parameter)
+    {
+      pair.output = unknown.name;
+      pair.output_base_shape = unknown.shape;
+      pair.row_offset = unknown.offset;
+      pairs.push_back(std::move(pair));
+    }
+  return pairs;
 }
 
 bool all_dense(const std::vector<Group> & groups)
@@ -105,6 +166,30 @@ Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphSt
       parameter_graphs_ = {{&graphs.get(split.residual_jacobians)}, optional_graph(split.solve)};
     }
   }
+  if (description.max_substepping_level > 0)
+    complete_pairs(description);
+}
+
+/// An artifact carries the pairs that lead to the derivatives asked for when it was compiled. Where
+/// an increment is solved in substeps, all do: each substep hands old states and forces on.
+void Sensitivity::complete_pairs(const ImplicitSegmentDescription & description)
+{
+  const auto complete = [&](auto & pairs, auto all, Graphs & graphs)
+  {
+    if (pairs.size() == all.size())
+      return true;
+    if (pairs.empty() || !is_dense_)
+      return false;
+    pairs = std::move(all);
+    graphs.solve = nullptr; // it knows those compiled only
+    return true;
+  };
+  const auto & unknowns = description.unknown_groups;
+  const auto given =
+      complete(given_pairs_, all_pairs(unknowns, description.given_groups), given_graphs_);
+  const auto parameter =
+      complete(parameter_pairs_, all_pairs(unknowns, parameter_pairs_), parameter_graphs_);
+  knows_substeps_ = given && parameter;
 }
 
 void Sensitivity::require_known(const Tangents & tangents) const
@@ -115,6 +200,17 @@ void Sensitivity::require_known(const Tangents & tangents) const
           "segment '" + label_ + "': derivatives with respect to '" + given +
           "' were compiled as if all its sites moved together, though its unknowns depend on each "
           "of them. Use jvp without it, or recompile the model with neml2 3.1.0.");
+}
+
+void Sensitivity::require_substeps(const Tangents & tangents) const
+{
+  if (!knows_substeps_ && is_reached_by(tangents))
+    throw UnsupportedFeatureError(
+        "segment '" + label_ +
+        "': derivatives were asked for where an increment had to be solved in substeps. They need "
+        "those of all its unknowns with respect to all its inputs and old states, of which the "
+        "artifact carries some only. Recompile the model with neml2-compile -d : beside the "
+        "present pairs, or reduce the increment.");
 }
 
 bool Sensitivity::differentiates(const std::string & given) const

@@ -22,6 +22,10 @@ public:
   /// derivatives.
   void require_known(const Tangents & tangents) const;
 
+  /// Throws UnsupportedFeatureError where tangents of an increment that is solved in substeps
+  /// cannot be told from what the artifact carries.
+  void require_substeps(const Tangents & tangents) const;
+
   /// Whether any unknown moves with what the tangents seed.
   bool is_reached_by(const Tangents & tangents) const;
 
@@ -47,6 +51,8 @@ private:
     Graph * solve = nullptr;
   };
 
+  void complete_pairs(const ImplicitSegmentDescription & description);
+
   std::string label_;
   std::size_t unknown_groups_;
   std::size_t given_groups_;
@@ -57,6 +63,7 @@ private:
   std::vector<ParameterPair> parameter_pairs_;
   Graphs given_graphs_;
   Graphs parameter_graphs_;
+  bool knows_substeps_ = false; // how the solution of one substep moves with that before
 };
 
 } // namespace neml2_aoti_plugin

@@ -38,6 +38,8 @@ def read_manifest(
     )
     inputs = read_variables(root, "inputs", scope)
     outputs = read_variables(root, "outputs", scope)
+    if not outputs:
+        raise root.error("outputs", "a list of at least one output: a model without any has no use")
     scope.provide(variable.name for variable in inputs)
     segments = tuple(_read_segment(fields, root, scope) for fields in root.objects("segments"))
     root.named_objects("outputs", scope.available, "the master inputs and what segments compute")

@@ -56,6 +56,11 @@ CASES: dict[str, tuple[str, Change, str]] = {
         ((*SEGMENT, "atol"), -1.0),
         "segments[0].atol is -1.0; expected a number, zero or more, and finite",
     ),
+    "no_outputs": (
+        "v7/elasticity",
+        (("outputs",), []),
+        "outputs is []; expected a list of at least one output: a model without any has no use",
+    ),
     "type": (
         "v14/elasticity",
         (("type",), "simple"),

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from artifact_cache import RECIPES, obstacle
+from artifact_cache import CATALOGUE, RECIPES, obstacle
 from edited_artifacts import Edit, edited_copy
-from twins import CASES, DRIVEN_CASES, Twin, open_twin
+from twins import CASES, Twin, open_twin
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,9 @@ def twin(request: pytest.FixtureRequest, twin_of: Callable[[str], Twin]) -> Twin
     return twin_of(request.param)
 
 
-@pytest.fixture(params=DRIVEN_CASES)
+@pytest.fixture(params=[pytest.param(case, marks=pytest.mark.catalogue) for case in CATALOGUE])
 def driven(request: pytest.FixtureRequest, twin_of: Callable[[str], Twin]) -> Twin:
-    """A twin at states of its driver."""
+    """A twin at states that its driver passes through: drawn ones may have no solution."""
     return twin_of(request.param)
 
 

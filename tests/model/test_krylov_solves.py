@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from artifact_cache import compiled_feature
-from features import increments, perzyna, rows_of
+from features import compiled_perzyna, increments, perzyna, rows_of
 from twins import scaled_difference
 
 from neml2_aoti_plugin import Model
@@ -27,7 +26,7 @@ def direct() -> Model:
 def with_settings(method: str, folder: Path, **settings: Any) -> Model:
     """The compiled model with other settings of its linear solves."""
     root = folder / "edited"
-    shutil.copytree(compiled_feature("perzyna", method).root, root)
+    shutil.copytree(compiled_perzyna(method).root, root)
     file = root / "metadata.json"
     metadata = json.loads(file.read_text())
     metadata["solver_config"]["krylov"] |= settings
@@ -118,7 +117,7 @@ def test_sensitivities_that_ask_for_an_iterative_solver_are_exact(
     direct: Model, tmp_path: Path
 ) -> None:
     root = tmp_path / "edited"
-    shutil.copytree(compiled_feature("perzyna", "promoted").root, root)
+    shutil.copytree(compiled_perzyna("promoted").root, root)
     file = root / "metadata.json"
     metadata = json.loads(file.read_text())
     loose = {"method": "gmres", "restart": 2, "max_its": 1, "abs_tol": 0.0, "rel_tol": 0.1}

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from artifact_cache import compiled_feature
-from features import increments, perzyna
+from features import compiled_perzyna, increments, perzyna
 
 from neml2_aoti_plugin import ConvergenceError, Model, solve_log
 from neml2_aoti_plugin.solves import SolveAttempt, SolveRecord
@@ -95,7 +94,7 @@ def said_by(levels: str, *, strain: float = 2e-3) -> list[str]:
     """Lines of a fresh process, stdout then stderr, with ``NEML2_LOGS`` set to ``levels``."""
     script = SCRIPT.format(
         path=[str(TESTS), str(TESTS.parent)],
-        root=str(compiled_feature("perzyna", "substepped").root),
+        root=str(compiled_perzyna("substepped").root),
         strain=strain,
     )
     done = subprocess.run(

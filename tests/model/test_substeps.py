@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
-from features import YIELD_STRESS, increments, perzyna, rows_of
+from features import YIELD_STRESS, compiled_perzyna, increments, perzyna, rows_of
 from twins import Tensors, scaled_difference
 
 from neml2_aoti_plugin import ConvergenceError, Model
+from neml2_aoti_plugin.errors import UnsupportedFeatureError
 from neml2_aoti_plugin.solves import SolveRecord
 
 EASY, HARD = 5e-4, 0.05
@@ -16,8 +23,11 @@ UPDATES = 9
 
 
 def limited(variant: str) -> Model:
+    return limited_model(perzyna(variant))
+
+
+def limited_model(model: Model) -> Model:
     """Few updates per solve, so that hard increments have to be halved."""
-    model = perzyna(variant)
     model.set_solver_config(1e-12, 1e-10, UPDATES, "BACKTRACKING", 1, 2.0, 1e-3, 1e-4)
     return model
 
@@ -154,6 +164,64 @@ def test_param_jacobian_is_that_of_the_substeps_taken(model: Model) -> None:
     for row in range(4):  # each at its own scale
         found = blocks["plastic_strain"][YIELD_STRESS][row]
         assert scaled_difference(found, expected[row]) < 1e-6
+
+
+# --- derivatives of which only some were compiled
+
+
+def edited(edit: Callable[[dict[str, Any]], None], folder: Path) -> Model:
+    """The substepped artifact with another description of it, under few updates."""
+    root = folder / "edited"
+    shutil.copytree(compiled_perzyna("substepped").root, root)
+    file = root / "metadata.json"
+    metadata = json.loads(file.read_text())
+    edit(metadata)
+    file.write_text(json.dumps(metadata))
+    return limited_model(Model(root))
+
+
+def keep_stress_by_strain(metadata: dict[str, Any]) -> None:
+    """What ``-d stress:strain -d stress:<yield stress>`` writes."""
+    (segment,) = (s for s in metadata["segments"] if s["kind"] == "implicit")
+    segment["jacobian_pairs"] = [p for p in segment["jacobian_pairs"] if p["in_var"] == "strain"]
+    metadata["derivatives"] = [["stress", "strain"]]
+    metadata["parameter_derivatives"] = [["stress", YIELD_STRESS]]
+
+
+def drop_input_derivatives(metadata: dict[str, Any]) -> None:
+    """What ``-d stress:<yield stress>`` alone writes."""
+    (segment,) = (s for s in metadata["segments"] if s["kind"] == "implicit")
+    for key in ("jacobian_pairs", "jacobian_given_package", "solve_ift_package"):
+        del segment[key]
+    del segment["input_sensitivity"]
+    metadata["derivatives"] = []
+
+
+def test_substeps_need_no_derivatives_but_those_asked_for(model: Model, tmp_path: Path) -> None:
+    """One substep hands on to the next what the artifact was not asked to differentiate."""
+    some = edited(keep_stress_by_strain, tmp_path)
+    _, expected = model.jacobian(mixed())
+    _, found = some.jacobian(mixed())
+    assert [(output, *row) for output, row in found.items()] == [("stress", "strain")]
+    assert scaled_difference(found["stress"]["strain"], expected["stress"]["strain"]) < 1e-10
+    _, expected = model.param_jacobian(mixed())
+    _, found = some.param_jacobian(mixed())
+    for row in range(4):  # each at its own scale
+        block = found["stress"][YIELD_STRESS][row]
+        assert scaled_difference(block, expected["stress"][YIELD_STRESS][row]) < 1e-10
+
+
+def test_derivatives_that_substeps_cannot_tell_are_refused(model: Model, tmp_path: Path) -> None:
+    some = edited(drop_input_derivatives, tmp_path)
+    easy = increments(2, strain=EASY)
+    _, expected = model.param_jacobian(easy)
+    _, found = some.param_jacobian(easy)
+    assert torch.equal(found["stress"][YIELD_STRESS], expected["stress"][YIELD_STRESS])
+    assert torch.equal(some.forward(mixed())["stress"], model.forward(mixed())["stress"])
+    with pytest.raises(
+        UnsupportedFeatureError, match=r"in substeps\. They need .*neml2-compile -d :"
+    ):
+        some.param_jacobian(mixed())
 
 
 def test_substepped_rows_take_their_own_parameters(model: Model) -> None:

@@ -8,17 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from artifact_cache import CASES as ALL_CASES
-from artifact_cache import CompiledCase, compiled
+from artifact_cache import CATALOGUE, CompiledCase, compiled
 from driven_states import driven_states
 
 from neml2_aoti_plugin import Model
 
 CASES = ("elasticity", "chaboche", "composed", "crystal", "rate_independent")
 """Cases whose inputs can be drawn."""
-
-DRIVEN_CASES = tuple(case for case in ALL_CASES if case not in CASES)
-"""Cases whose inputs are states that their driver passes through."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -114,7 +110,7 @@ def open_twin(name: str) -> Twin:
     with double_precision():
         native = neml2.load_model(str(case.model_file), "model")
         model = Model(case.root)
-        if name in CASES:
+        if name not in CATALOGUE:
             return Twin(case, model, native)
         return DrivenTwin(case, model, native, driven_states(case.model_file, "driver", model))
 
