@@ -87,6 +87,11 @@ test: $(VENV)/.installed ## run the tests (PYTEST_FLAGS='-m "not slow"' for the 
 	$(if $(PYTEST_FLAGS),,-$(BIN)/python tests/artifact_cache.py --jobs $(COMPILE_JOBS))
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
+.PHONY: sanitize
+sanitize: $(VENV)/.installed ## run the C++ tests with the address and thread sanitizers
+	NEML2_AOTI_TEST_SANITIZE=address $(BIN)/pytest tests/test_cpp.py -k 'without_torch'
+	NEML2_AOTI_TEST_SANITIZE=thread $(BIN)/pytest tests/test_cpp.py -k 'without_torch'
+
 .PHONY: smoke
 smoke: $(VENV)/.installed ## run a few central tests on another torch: make smoke TORCH=2.13.0
 	$(report)

@@ -2,8 +2,8 @@
 
 Two executables: ``pure`` is compiled without torch in sight, which proves that what claims to need
 only the standard library does; ``solver`` links ATen, with graphs written in C++ in place of
-compiled ones. ``NEML2_AOTI_TEST_SANITIZE=1`` builds ``pure`` with the address and undefined
-behaviour sanitizers.
+compiled ones. ``NEML2_AOTI_TEST_SANITIZE`` builds ``pure``, where all threads are started, with
+sanitizers: ``address`` also finds undefined behaviour, ``thread`` finds data races.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ FLAGS = (
     f"-I{CORE}",
     f"-I{TESTS}",
 )
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+SANITIZERS = {
+    "": (),
+    "address": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"),
+    "thread": ("-fsanitize=thread", "-g"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +70,20 @@ class Suite:
         return [name for text in texts for name in re.findall(r'^\{"(\w+)",', text, re.MULTILINE)]
 
 
-PURE = Suite(name="pure", core=("layout/shapes.cpp", "layout/shape_table.cpp"), uses_torch=False)
+PURE = Suite(
+    name="pure",
+    core=(
+        "execution/*.cpp",
+        "layout/shapes.cpp",
+        "layout/shape_table.cpp",
+        "numerics/batched_lu.cpp",
+    ),
+    uses_torch=False,
+)
 SOLVER = Suite(
     name="solver",
     core=(
+        "execution/*.cpp",
         "graphs/batch_axes.cpp",
         "layout/*.cpp",
         "numerics/*.cpp",
@@ -79,6 +93,7 @@ SOLVER = Suite(
         "model/parameters.cpp",
         "model/results.cpp",
         "model/tensor_checks.cpp",
+        "model/work.cpp",
     ),
     uses_torch=True,
 )
@@ -123,7 +138,7 @@ def _extra_flags(suite: Suite) -> list[str]:
         abi = int(torch._C._GLIBCXX_USE_CXX11_ABI)
         includes = [word for path in cpp_extension.include_paths() for word in ("-isystem", path)]
         return [f"-D_GLIBCXX_USE_CXX11_ABI={abi}", *includes]
-    return list(SANITIZERS) if os.environ.get(SANITIZE_VARIABLE) == "1" else []
+    return list(SANITIZERS[os.environ.get(SANITIZE_VARIABLE, "")])
 
 
 def _link_flags(suite: Suite) -> list[str]:
@@ -220,9 +235,12 @@ def outcomes(suite: Suite) -> dict[str, str]:
         capture_output=True,
         text=True,
         timeout=RUN_TIMEOUT_S,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # A forked child starts threads, which the thread sanitizer has to be told to bear.
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TSAN_OPTIONS": "die_after_fork=0"},
         check=False,
     )
+    races = re.search(r"WARNING: ThreadSanitizer: .*", done.stderr, re.DOTALL)
+    assert not races, races.group() if races else ""
     said: dict[str, str] = {}
     parts = re.split(r"^begin (\w+)\n", done.stdout, flags=re.MULTILINE)
     for name, text in zip(parts[1::2], parts[2::2], strict=True):

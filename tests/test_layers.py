@@ -22,14 +22,17 @@ LOWEST = ("description/", "errors.h")
 ALLOWED_INCLUDES: dict[str, tuple[str, ...]] = {
     "": (),
     "description": (),
+    "execution": (),
     "layout": LOWEST,
-    "numerics": ("layout/", *LOWEST),
+    "numerics": ("execution/", "layout/", *LOWEST),
     "graphs": ("errors.h",),
-    "segments": ("graphs/", "numerics/", "layout/", *LOWEST),
+    "segments": ("graphs/", "numerics/", "execution/", "layout/", *LOWEST),
     "model": (
         "segments/",
         "graphs/graph_store.h",
+        "execution/",
         "numerics/convergence_error.h",
+        "numerics/row_matmul.h",
         "layout/",
         *LOWEST,
     ),
@@ -52,6 +55,9 @@ ONLY_FOLDER_FOR = {
 }
 PURE_FILES = (
     "errors.h",
+    "execution/blocks.h",
+    "execution/blocks.cpp",
+    "execution/team.h",
     "description/model_description.h",
     "description/segment.h",
     "description/solver_settings.h",
@@ -60,6 +66,8 @@ PURE_FILES = (
     "layout/shapes.cpp",
     "layout/shape_table.h",
     "layout/shape_table.cpp",
+    "numerics/batched_lu.h",
+    "numerics/batched_lu.cpp",
     "numerics/convergence.h",
 )
 
