@@ -22,6 +22,7 @@ from neml2_aoti_plugin.artifact.device import check_dtype, device_family
 from neml2_aoti_plugin.artifact.document import load_document
 from neml2_aoti_plugin.artifact.folder import choose_leaf, find_metadata, pinned_leaf
 from neml2_aoti_plugin.artifact.graphs import check_graph_files, graph_names
+from neml2_aoti_plugin.artifact.library_cache import default_cache
 from neml2_aoti_plugin.artifact.machine import this_machine
 from neml2_aoti_plugin.artifact.manifest import Leaf, Manifest
 from neml2_aoti_plugin.artifact.package import PackageFacts, check_package, inspect_package
@@ -64,7 +65,9 @@ def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) ->
 
 def inspect_graphs(manifest: Manifest) -> dict[str, PackageFacts]:
     """Verify every graph file of the manifest and say, by name, what it needs to run."""
-    facts = {name: inspect_package(manifest.leaf.folder / name) for name in graph_names(manifest)}
+    cache = default_cache()
+    inspect = cache.facts if cache else inspect_package
+    facts = {name: inspect(manifest.leaf.folder / name) for name in graph_names(manifest)}
     for package in facts.values():
         check_package(package, manifest.leaf, this_machine(), manifest.metadata_file)
     return facts

@@ -91,6 +91,20 @@ def inspect_package(file: Path) -> PackageFacts:
     )
 
 
+def library_members(
+    members: Sequence[zipfile.ZipInfo],
+) -> tuple[zipfile.ZipInfo, list[zipfile.ZipInfo]]:
+    """The shared library among the members of an inspected package, and all that is beside it."""
+    beside = [member for member in members if _in_model_folder(member)]
+    library = next(member for member in beside if member.filename.endswith(_LIBRARY_SUFFIXES))
+    return library, beside
+
+
+def is_source(member: zipfile.ZipInfo) -> bool:
+    """Whether the member is only there to be read."""
+    return member.filename.endswith(".cpp")
+
+
 def check_package(facts: PackageFacts, leaf: Leaf, machine: Machine, metadata_file: Path) -> None:
     """Raise unless the package was compiled for the leaf's device and can run on the machine."""
     family = device_family(leaf.device)
