@@ -256,6 +256,8 @@ FEATURE_RECIPES = MappingProxyType(
         ("sites", "schema7"): replace(_SITES, writer="3.0.6"),
         ("sites", "schema12"): replace(_SITES, writer="3.0.7"),
         ("sites", "schema3"): Recipe(target=("--model", "model"), writer="3.0.3"),
+        # Later releases write the settings of the first solve for all.
+        ("two_updates", "schema3"): Recipe(target=("--model", "model"), writer="3.0.3"),
         ("perzyna", "bicgstab"): Recipe(
             target=("--model", "model"), overrides=("Solvers/newton/linear_solver:=bicgstab",)
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from artifact_cache import CompiledCase, Recipe, compile_input, compiled
+from artifact_cache import CompiledCase, Recipe, compile_input, compiled, compiled_feature
 from programs import assert_passes_in_silence, neml2_run
 from twins import Tensors, Twin, scaled_difference, sensitivity_scale
 from writers import (
@@ -21,8 +21,9 @@ from writers import (
 )
 
 from neml2_aoti_plugin import Model
-from neml2_aoti_plugin.artifact.manifest import ForwardSegment
+from neml2_aoti_plugin.artifact.manifest import ForwardSegment, ImplicitSegment
 from neml2_aoti_plugin.errors import UnsupportedFeatureError
+from neml2_aoti_plugin.solves import SolveRecord
 
 pytestmark = pytest.mark.slow
 
@@ -192,6 +193,29 @@ def test_parameter_that_was_traced_between_inputs_reaches_its_argument(
     expected = model.forward(hotter)["stress"]
     model.set_parameter("eigenstrain.alpha", torch.tensor(2.4e-5, dtype=torch.float64))
     assert scaled_difference(model.forward(inputs)["stress"], expected) < 1e-9
+
+
+# --- settings of each segment
+
+
+def test_each_solve_keeps_the_settings_that_its_file_gives_it() -> None:
+    model = Model(compiled_feature("two_updates", "schema3").metadata)
+    solves: list[SolveRecord] = []
+    found = model.forward(
+        {"load": torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64)}, None, solves
+    )
+    first, second = solves
+    settings = [(s.absolute_tolerance, s.relative_tolerance, s.max_iterations) for s in solves]
+    assert settings == [(1e-12, 1e-12, 30), (1e-3, 1e-2, 7)]
+    assert first.residual_norms.max() < 1e-11
+    assert second.residual_norms.max() > 1e-6
+    assert second.iterations.max() < first.iterations.max()
+    root, next_ = found["root"], found["next"]
+    torch.testing.assert_close(root + root**2, torch.tensor([1.0, 2.0, 6.0]).double())
+    left = next_ + next_**2 - root
+    torch.testing.assert_close(left.abs(), second.residual_norms, rtol=1e-6, atol=0.0)
+    segments = [s for s in model.manifest.segments if isinstance(s, ImplicitSegment)]
+    assert [s.newton.line_search_max_iterations for s in segments] == [4, 1]
 
 
 # --- sub-batched unknowns
