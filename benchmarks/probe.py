@@ -51,7 +51,10 @@ def load(runtime: Runtime, case: str) -> dict[str, Any]:
 def _import_runtimes() -> None:
     import neml2.aoti  # noqa: F401
 
-    import neml2_aoti_plugin.model  # noqa: F401
+    # What the first model of a process imports; neml2's package has imported its own by then.
+    import neml2_aoti_plugin.core_bridge
+    import neml2_aoti_plugin.model
+    import neml2_aoti_plugin.operators  # noqa: F401
 
 
 def memory(runtime: Runtime, case: str, operation: str, rows: int) -> dict[str, Any]:

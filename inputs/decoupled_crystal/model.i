@@ -189,7 +189,7 @@
     abs_tol = 1e-10
     rel_tol = 1e-8
     max_its = 50
-    max_linesearch_iterations = 5
+    max_linesearch_iterations = 2
   []
   [lu]
     type = DenseLU
