@@ -34,13 +34,16 @@ def _build_tools():
 def _extension(torch, cpp_extension, pybind11):
     sources = sorted(str(path) for path in Path("csrc").rglob("*.cpp"))
     depends = sorted(str(path) for path in Path("csrc").rglob("*.h"))
+    # To keep the kernels that a thread runs on that thread. The runtime is the one torch brings.
+    openmp = ["-fopenmp"] if sys.platform == "linux" else []
     return cpp_extension.CppExtension(
         "neml2_aoti_plugin._core._runtime",
         sources,
         depends=depends,
         include_dirs=[str(Path("csrc").resolve()), pybind11.get_include()],
         define_macros=[("NEML2_AOTI_BUILT_WITH_TORCH", f'"{torch.__version__}"')],
-        extra_compile_args=["-O2", "-g0", "-std=c++20", "-Wall", "-fvisibility=hidden"],
+        extra_compile_args=["-O3", "-g0", "-std=c++20", "-Wall", "-fvisibility=hidden", *openmp],
+        extra_link_args=openmp,
     )
 
 

@@ -243,6 +243,21 @@ class AOTIModel(torch.nn.Module):
         self._inner.set_solver_config(**config)
         self._newton_settings = config
 
+    def set_execution(
+        self,
+        *,
+        chunk_rows: int | None = None,
+        threads: int | None = None,
+        max_corrections: int = 0,
+    ) -> None:
+        """Say how calls are carried out, as :meth:`neml2_aoti_plugin.Model.set_execution` does.
+
+        Not kept by copies: a copy carries its calls out in the way that suits it best.
+        """
+        self._inner.set_execution(
+            chunk_rows=chunk_rows, threads=threads, max_corrections=max_corrections
+        )
+
     # --- description
 
     @property

@@ -10,7 +10,7 @@ from neml2_aoti_plugin.artifact.package import OPAQUE_POW
 
 
 def provide_operators(operators: Collection[str]) -> None:
-    """Make sure that ``neml2::opaque_pow`` exists if it is one of ``operators``.
+    """Make sure that ``neml2::opaque_pow`` exists, and is fast, if it is one of ``operators``.
 
     neml2 defines the operator when it is imported and fails if it exists already, so where neml2 is
     installed its own definition comes first; ours is for hosts without neml2.
@@ -19,8 +19,8 @@ def provide_operators(operators: Collection[str]) -> None:
         return
     from neml2_aoti_plugin import _core
 
-    if _core.has_opaque_pow():
-        return
-    if importlib.util.find_spec("neml2") is not None:
-        importlib.import_module("neml2.types")
-    _core.define_opaque_pow()
+    if not _core.has_opaque_pow():
+        if importlib.util.find_spec("neml2") is not None:
+            importlib.import_module("neml2.types")
+        _core.define_opaque_pow()
+    _core.accelerate_opaque_pow()

@@ -59,6 +59,8 @@ class SolveRecord:
     """bool"""
     iterations: torch.Tensor
     """Newton updates, over all attempts."""
+    corrections: torch.Tensor
+    """Steps between them that took no matrix, over all attempts."""
     substeps: torch.Tensor
     """Parts into which the row's increment was divided, 1 for none."""
     residual_norms: torch.Tensor

@@ -4,6 +4,7 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "bindings/bindings.h"
 #include "bindings/observed_model.h"
@@ -91,6 +92,20 @@ py::dict to_dict(const NamedBlocks & blocks)
   return result;
 }
 
+/// Lets Python handle signals, such as that of Ctrl-C, now and then. True if the handler raised.
+bool has_pending_signal()
+{
+  using Clock = std::chrono::steady_clock;
+  constexpr auto interval = std::chrono::milliseconds(50);
+  thread_local Clock::time_point last;
+  const auto now = Clock::now();
+  if (now - last < interval)
+    return false;
+  last = now;
+  const py::gil_scoped_acquire locked;
+  return PyErr_CheckSignals() != 0;
+}
+
 /// Calls `operation` without the interpreter lock. Solves are recorded for the caller's list, also
 /// those of a call that fails, and for the observer of the model.
 template <typename Operation>
@@ -99,6 +114,7 @@ auto run(const ObservedModel & observed, Request & request, const py::object & s
 {
   std::vector<SolveRecord> records;
   request.records = &records;
+  request.is_interrupted = has_pending_signal;
   const auto report = [&]
   {
     if (!records.empty())
@@ -118,6 +134,10 @@ auto run(const ObservedModel & observed, Request & request, const py::object & s
   {
     report();
     throw;
+  }
+  catch (const Interrupted &)
+  {
+    throw py::error_already_set(); // what the signal's handler raised
   }
 }
 
@@ -201,7 +221,8 @@ void bind_model(py::module_ & module)
   const auto overrides = "param_overrides"_a = py::none();
   const auto solves = "solves"_a = py::none();
   py::class_<ObservedModel>(module, "Model")
-      .def(py::init<ModelDescription, py::object>(), "description"_a, "observer"_a)
+      .def(py::init<ModelDescription, py::object, py::object>(), "description"_a, "observer"_a,
+           "unpack"_a = py::none())
       .def_property_readonly("device", [](const ObservedModel & model) { return model.device(); })
       .def_property_readonly("dtype", &dtype)
       .def_property_readonly("input_names", [](const ObservedModel & model)
@@ -222,6 +243,12 @@ void bind_model(py::module_ & module)
       .def("named_parameters",
            [](const ObservedModel & model) { return to_dict(model.parameters().slots()); })
       .def("set_parameter", &set_parameter, "name"_a, "value"_a)
+      .def(
+          "set_execution",
+          [](ObservedModel & model, std::int64_t chunk_rows, std::int64_t threads,
+             std::int64_t max_corrections)
+          { model.set_execution({chunk_rows, threads, max_corrections}); },
+          "chunk_rows"_a, "threads"_a, "max_corrections"_a)
       .def(
           "set_newton", [](ObservedModel & model, const NewtonSettings & settings)
           { model.set_newton(settings); }, "settings"_a);

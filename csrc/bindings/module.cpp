@@ -18,4 +18,6 @@ PYBIND11_MODULE(_runtime, module)
   module.def(
       "define_opaque_pow", &define_opaque_pow,
       "Define neml2::opaque_pow unless it exists. Import neml2 first where it is installed.");
+  module.def("accelerate_opaque_pow", &accelerate_opaque_pow,
+             "Run neml2::opaque_pow, which must exist, without the interpreter.");
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bindings/per_row.h"
+#include "errors.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -43,8 +44,8 @@ py::object to_record(const SolveRecord & record)
       .attr("SolveRecord")(
           "segment"_a = record.segment, "has_tangents"_a = record.has_tangents,
           "converged_mask"_a = converged_mask(rows, record.batch),
-          "iterations"_a = counts(rows.iterations), "substeps"_a = counts(record.substeps),
-          "residual_norms"_a = norms(rows.norms),
+          "iterations"_a = counts(rows.iterations), "corrections"_a = counts(rows.corrections),
+          "substeps"_a = counts(record.substeps), "residual_norms"_a = norms(rows.norms),
           "initial_residual_norms"_a = norms(rows.initial_norms),
           "linear_iterations"_a = counts(rows.linear_iterations),
           "missed_linear_solves"_a = counts(rows.missed_solves),
@@ -61,6 +62,26 @@ bool missed_linear_solve(const SolveRecord & record)
 }
 
 } // namespace
+
+/// Asked for by whichever thread first runs a graph.
+Unpack ObservedModel::unpack_by(const py::object & callable)
+{
+  if (callable.is_none())
+    return {};
+  // Owned by the model, which Python lets go of while it holds the lock.
+  return [callable](const std::string & package)
+  {
+    const py::gil_scoped_acquire locked;
+    try
+    {
+      return callable(package).cast<std::string>();
+    }
+    catch (const py::error_already_set & error)
+    {
+      throw ArtifactError(error.what());
+    }
+  };
+}
 
 void ObservedModel::report(const std::vector<SolveRecord> & records,
                            const py::object & solves) const

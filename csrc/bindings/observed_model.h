@@ -14,8 +14,10 @@ class ObservedModel : public Model
 {
 public:
   /// `observer` is a module or object with is_listening() and report(solves).
-  ObservedModel(ModelDescription description, pybind11::object observer)
-      : Model(std::move(description)), observer_(std::move(observer))
+  /// `unpack` is None or takes the path of a package and returns that of its unpacked library.
+  ObservedModel(ModelDescription description, pybind11::object observer,
+                const pybind11::object & unpack)
+      : Model(std::move(description), unpack_by(unpack)), observer_(std::move(observer))
   {
   }
 
@@ -24,6 +26,8 @@ public:
   void report(const std::vector<SolveRecord> & records, const pybind11::object & solves) const;
 
 private:
+  static Unpack unpack_by(const pybind11::object & callable);
+
   pybind11::object observer_;
 };
 

@@ -25,6 +25,8 @@ struct NewtonSettings
   double line_search_constant = 1e-3;
   // Relative size of the last update that the relative test asks for as well; infinite: any.
   double update_tolerance = std::numeric_limits<double>::infinity();
+  // Steps that a row may take on the matrix of one update, see numerics/corrector.h; 0: none.
+  std::int64_t max_corrections = 0;
 };
 
 enum class KrylovMethod

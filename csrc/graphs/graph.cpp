@@ -1,7 +1,9 @@
 #include "graphs/graph.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/util/Exception.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
 
 #include <algorithm>
 #include <thread>
@@ -31,8 +33,8 @@ std::string reason_of(const std::exception & error)
 
 } // namespace
 
-Graph::Graph(std::string path, int device_index, std::optional<BatchAxes> axes)
-    : path_(std::move(path)), device_index_(device_index), axes_(std::move(axes))
+Graph::Graph(std::string path, at::Device device, Unpack unpack, std::optional<BatchAxes> axes)
+    : path_(std::move(path)), device_(device), unpack_(std::move(unpack)), axes_(std::move(axes))
 {
 }
 
@@ -42,9 +44,18 @@ void Graph::open()
 {
   try
   {
+    if (device_.is_cpu() && unpack_)
+    {
+      own_runner_ = std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(unpack_(path_),
+                                                                                   runner_count());
+      runner_ = own_runner_.get();
+      return;
+    }
+    const auto index = device_.has_index() && !device_.is_cpu() ? device_.index() : -1;
     loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
         path_, "model", /*run_single_threaded=*/false, runner_count(),
-        static_cast<c10::DeviceIndex>(device_index_));
+        static_cast<c10::DeviceIndex>(index));
+    runner_ = loader_->get_runner();
   }
   catch (const std::exception & error)
   {
@@ -56,9 +67,12 @@ void Graph::open()
 Tensors Graph::run(const Tensors & arguments)
 {
   std::call_once(opened_, [this] { open(); });
+  // An operator that a graph calls by name must not come to what Python registered for autograd:
+  // that takes the interpreter lock, for which threads would queue.
+  const at::AutoDispatchBelowADInplaceOrView without_autograd;
   try
   {
-    return axes_ ? axes_->merged(loader_->run(axes_->split(arguments))) : loader_->run(arguments);
+    return axes_ ? axes_->merged(runner_->run(axes_->split(arguments))) : runner_->run(arguments);
   }
   catch (const c10::OutOfMemoryError &)
   {

@@ -14,17 +14,20 @@ class GraphStore
 {
 public:
   /// `axes` by path, for graphs that were not traced with rows on axis 0.
-  explicit GraphStore(int device_index, std::map<std::string, BatchAxes> axes = {})
-      : device_index_(device_index), axes_(std::move(axes))
+  explicit GraphStore(at::Device device, Unpack unpack = {},
+                      std::map<std::string, BatchAxes> axes = {})
+      : device_(device), unpack_(std::move(unpack)), axes_(std::move(axes))
   {
   }
+
+  bool is_on_processor() const { return device_.is_cpu(); }
 
   /// Lives as long as the store.
   Graph & get(const std::string & path)
   {
     auto & graph = graphs_[path];
     if (!graph)
-      graph = std::make_unique<Graph>(path, device_index_, axes_of(path));
+      graph = std::make_unique<Graph>(path, device_, unpack_, axes_of(path));
     return *graph;
   }
 
@@ -35,7 +38,8 @@ private:
     return found == axes_.end() ? std::nullopt : std::optional(found->second);
   }
 
-  int device_index_;
+  at::Device device_;
+  Unpack unpack_;
   std::map<std::string, BatchAxes> axes_;
   std::map<std::string, std::unique_ptr<Graph>> graphs_;
 };

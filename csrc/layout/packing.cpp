@@ -1,6 +1,9 @@
 #include "layout/packing.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+
+#include <cstring>
 
 #include "layout/shapes.h"
 
@@ -17,6 +20,20 @@ Shape packed_shape(const Group & group, std::int64_t rows, std::int64_t width)
     shape = concatenate(shape, group.sub_batch_shape);
   shape.push_back(width);
   return shape;
+}
+
+/// Whether rows are blocks of memory that the processor can copy.
+bool is_plain(const at::Tensor & tensor) { return tensor.is_cpu() && tensor.is_contiguous(); }
+
+std::int64_t row_bytes(const at::Tensor & tensor)
+{
+  const auto rows = tensor.size(0);
+  return rows == 0 ? 0 : static_cast<std::int64_t>(tensor.nbytes()) / rows;
+}
+
+at::ArrayRef<std::int64_t> listed(const at::Tensor & rows)
+{
+  return {rows.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(rows.numel())};
 }
 
 } // namespace
@@ -46,12 +63,47 @@ std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed)
   return values;
 }
 
+at::Tensor take_rows(const at::Tensor & tensor, const at::Tensor & rows)
+{
+  if (!is_plain(tensor))
+    return tensor.index_select(0, rows);
+  auto shape = tensor.sizes().vec();
+  shape.front() = rows.size(0);
+  auto taken = at::empty(shape, tensor.options());
+  const auto bytes = row_bytes(tensor);
+  const auto * from = static_cast<const char *>(tensor.const_data_ptr());
+  auto * to = static_cast<char *>(taken.data_ptr());
+  for (const auto row : listed(rows))
+  {
+    std::memcpy(to, from + row * bytes, bytes);
+    to += bytes;
+  }
+  return taken;
+}
+
+void put_rows(at::Tensor & target, const at::Tensor & rows, const at::Tensor & values)
+{
+  if (!is_plain(target) || !is_plain(values))
+  {
+    target.index_copy_(0, rows, values);
+    return;
+  }
+  const auto bytes = row_bytes(target);
+  const auto * from = static_cast<const char *>(values.const_data_ptr());
+  auto * to = static_cast<char *>(target.data_ptr());
+  for (const auto row : listed(rows))
+  {
+    std::memcpy(to + row * bytes, from, bytes);
+    from += bytes;
+  }
+}
+
 Groups select_rows(const Groups & groups, const at::Tensor & rows)
 {
   Groups selected;
   selected.reserve(groups.size());
   for (const auto & group : groups)
-    selected.push_back(group.index_select(0, rows));
+    selected.push_back(take_rows(group, rows));
   return selected;
 }
 

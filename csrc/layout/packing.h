@@ -26,6 +26,12 @@ at::Tensor pack(const Group & group, std::int64_t rows, const Lookup & value_of)
 /// possible.
 std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed);
 
+/// The rows (axis 0) that `rows` (int64, on the same device) lists.
+at::Tensor take_rows(const at::Tensor & tensor, const at::Tensor & rows);
+
+/// Writes `values` to these rows of `target`.
+void put_rows(at::Tensor & target, const at::Tensor & rows, const at::Tensor & values);
+
 /// The rows of every group tensor that `rows` (int64, on the same device) lists.
 Groups select_rows(const Groups & groups, const at::Tensor & rows);
 

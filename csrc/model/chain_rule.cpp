@@ -2,9 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/eye.h>
-#include <ATen/ops/matmul.h>
 
 #include "layout/shapes.h"
+#include "numerics/row_matmul.h"
 
 namespace neml2_aoti_plugin
 {
@@ -43,7 +43,7 @@ at::Tensor block_of(const at::Tensor & tangent, const BlockShape & shape)
 
 at::Tensor contracted(const at::Tensor & cotangent, const at::Tensor & tangent)
 {
-  return at::matmul(cotangent.flatten(1).unsqueeze(1), tangent).squeeze(1);
+  return row_matmul(cotangent.flatten(1).unsqueeze(1), tangent).squeeze(1);
 }
 
 } // namespace neml2_aoti_plugin

@@ -79,7 +79,8 @@ Inputs::Checked Inputs::check(const BoundaryVariable & variable, const std::stri
   const auto what = kind + " '" + variable.public_name + "'";
   check_kind(what, tensor, dtype_, device_);
   const auto sub = variable.sub_batch_shape.value_or(Shape{});
-  return {tensor.detach(), leading_batch(what, tensor, sub, variable.base_shape)};
+  return {tensor.requires_grad() ? tensor.detach() : tensor,
+          leading_batch(what, tensor, sub, variable.base_shape)};
 }
 
 std::vector<Inputs::Checked> Inputs::check_all(const TensorMap & given) const
@@ -98,9 +99,13 @@ std::vector<Inputs::Checked> Inputs::check_all(const TensorMap & given) const
 
 at::Tensor Inputs::to_rows(const Checked & checked, const Shape & batch, std::int64_t rows) const
 {
-  const Shape shape = checked.data.sizes().vec();
+  const auto & data = checked.data;
+  if (batch.size() == 1 && checked.batch == batch && data.scalar_type() == at::kDouble &&
+      data.is_contiguous() && !data.is_neg())
+    return data; // as it is: most calls are like this
+  const Shape shape = data.sizes().vec();
   const Shape tail(shape.begin() + static_cast<std::ptrdiff_t>(checked.batch.size()), shape.end());
-  return checked.data.resolve_neg()
+  return data.resolve_neg()
       .expand(concatenate(batch, tail))
       .reshape(concatenate({rows}, tail))
       .to(at::kDouble)

@@ -1,13 +1,15 @@
 #include "model/model.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
 #include "errors.h"
+#include "execution/blocks.h"
 #include "layout/shape_table.h"
 #include "layout/shapes.h"
 #include "model/results.h"
@@ -15,6 +17,7 @@
 #include "numerics/convergence_error.h"
 #include "segments/graph_values.h"
 #include "segments/implicit_segment.h"
+#include "segments/parameter_parts.h"
 
 namespace neml2_aoti_plugin
 {
@@ -25,12 +28,6 @@ namespace
 at::TensorOptions options_on(const at::Device & device)
 {
   return at::TensorOptions().dtype(at::kDouble).device(device);
-}
-
-/// What the loader wants: -1 is the current device of the kind, and the only answer for the CPU.
-int loader_index(const at::Device & device)
-{
-  return device.has_index() && !device.is_cpu() ? device.index() : -1;
 }
 
 std::map<std::string, BatchAxes> batch_axes(const ModelDescription & description)
@@ -50,23 +47,50 @@ std::unique_ptr<Segment> make_segment(const SegmentDescription & description,
                                            shapes, graphs);
 }
 
+using BlockRecords = std::vector<std::vector<SolveRecord>>;
+
+/// Writes down the solves of all blocks, segment by segment. Throws ConvergenceError for the first
+/// segment in which any row failed; the segments after it are left out, as not all rows came there.
+void report(BlockRecords records, const Call & call, at::ScalarType dtype)
+{
+  std::size_t segments = 0;
+  for (const auto & block : records)
+    segments = std::max(segments, block.size());
+  for (std::size_t k = 0; k < segments; ++k)
+  {
+    std::vector<SolveRecord> parts;
+    for (auto & block : records)
+      parts.push_back(std::move(block[k]));
+    auto record = merged(std::move(parts));
+    record.batch = call.batch;
+    const bool has_failed = !record.rows.all_converged();
+    if (call.records)
+      call.records->push_back(record);
+    if (!has_failed)
+      continue;
+    ConvergenceError error(record.segment, std::move(record.rows), std::move(record.unknowns),
+                           record.settings, record.max_substepping_level);
+    error.present_as(call.batch, dtype);
+    throw error;
+  }
+}
+
 } // namespace
 
-/// One call: what stays the same, the values so far, and what results must not share.
+/// One call: its rows, and what results must not share.
 struct Model::Prepared
 {
-  Call call;
-  State state;
+  Work work;
   ForeignStorage foreign;
 };
 
-Model::Model(ModelDescription description)
+Model::Model(ModelDescription description, Unpack unpack)
     : description_(std::move(description)), device_(description_.device),
       dtype_(parse_dtype(description_.dtype)), derivatives_(description_.derivatives),
       parameter_derivatives_(description_.parameter_derivatives), shapes_(description_),
       parameters_(description_.parameters, options_on(device_).dtype(dtype_)),
       inputs_(description_, dtype_, device_),
-      graphs_(loader_index(device_), batch_axes(description_))
+      graphs_(device_, std::move(unpack), batch_axes(description_))
 {
   for (const auto & segment : description_.segments)
     segments_.push_back(make_segment(segment, shapes_, graphs_));
@@ -76,84 +100,180 @@ Model::Model(ModelDescription description)
 
 void Model::set_newton(const NewtonSettings & settings)
 {
-  const std::lock_guard lock(newton_mutex_);
+  const std::lock_guard lock(settings_mutex_);
   newton_ = settings;
+}
+
+void Model::set_execution(const ExecutionSettings & settings)
+{
+  const std::lock_guard lock(settings_mutex_);
+  execution_ = settings;
 }
 
 Model::Prepared Model::prepare(const Request & request) const
 {
-  Prepared prepared{{0,
-                     {},
-                     options_on(device_),
-                     parameters_.values(request.parameter_overrides),
-                     {},
-                     request.records},
-                    {},
-                    {}};
-  auto & call = prepared.call;
+  Prepared prepared{};
+  auto & call = prepared.work.call;
+  call.options = options_on(device_);
+  call.parameters = parameters_.values(request.parameter_overrides);
+  call.records = request.records;
   {
-    const std::lock_guard lock(newton_mutex_);
+    const std::lock_guard lock(settings_mutex_);
     call.newton = newton_;
+    call.chunk_rows = execution_.chunk_rows;
+    call.max_corrections = execution_.max_corrections;
+    const auto threads = execution_.threads > 0 ? execution_.threads : at::get_num_threads();
+    call.team = Team(device_.is_cpu() ? threads : 1, request.is_interrupted);
   }
-  auto prepared_inputs = inputs_.prepare(request.inputs, call.parameters);
-  call.rows = prepared_inputs.rows;
-  call.batch = std::move(prepared_inputs.batch);
-  prepared.state = std::move(prepared_inputs.state);
-  for (const auto & [name, value] : prepared.state)
+  auto inputs = inputs_.prepare(request.inputs, call.parameters);
+  call.rows = inputs.rows;
+  call.batch = std::move(inputs.batch);
+  prepared.work.block = {0, call.rows};
+  prepared.work.state = std::move(inputs.state);
+  for (const auto & [name, value] : prepared.work.state)
     prepared.foreign.add(value.data);
-  for (const auto & [name, parameter] : call.parameters)
+  for (auto & [name, parameter] : call.parameters)
+  {
     prepared.foreign.add(parameter.data);
+    if (element_count(parameter.batch) != 1)
+      parameter = {parameter_per_row(parameter, call), parameter.batch, true};
+  }
   return prepared;
 }
 
-void Model::run_segments(Prepared & prepared, Tangents * tangents) const
+bool Model::is_divisible() const
 {
-  try
+  return device_.is_cpu() &&
+         std::all_of(segments_.begin(), segments_.end(),
+                     [](const auto & segment) { return segment->is_divisible(); });
+}
+
+/// Values alone are computed segment by segment, each of which shares its work among the team; many
+/// rows in large blocks one after the other, which bounds what there is beside the results.
+/// Tangents of solves take so much more memory that each member has small blocks of its own, which
+/// pass all segments before the next one.
+std::vector<RowRange> Model::blocks_of(const Call & call, bool has_tangents) const
+{
+  constexpr std::int64_t many_rows = 1 << 20;
+  if (!is_divisible())
+    return {{0, call.rows}};
+  std::optional<std::int64_t> known;
+  for (const auto & segment : segments_)
+    if (const auto rows = segment->chunk_rows())
+      known = std::min(known.value_or(*rows), *rows);
+  if (call.chunk_rows > 0)
+    known = call.chunk_rows;
+  if (!known)
+    return equal_blocks(call.rows, many_rows);
+  if (!has_tangents)
+    return equal_blocks(call.rows, 128 * *known);
+  const auto members = call.team.size();
+  return shrinking_blocks(call.rows, shared_rows(call.rows, *known, members), 4 * *known, members);
+}
+
+/// All rows through all segments, and what `collect` takes of them.
+RowResults Model::run(Prepared & prepared, const Tangents & seeds, const Collect & collect) const
+{
+  auto & work = prepared.work;
+  work.tangents = seeds;
+  const auto & call = work.call;
+  const auto blocks = blocks_of(call, work.has_tangents);
+  if (blocks.size() == 1)
   {
+    try
+    {
+      return run_segments(work, collect);
+    }
+    catch (ConvergenceError & error)
+    {
+      error.present_as(call.batch, dtype_);
+      throw;
+    }
+  }
+  BlockRecords records(blocks.size());
+  std::vector<RowResults> results(blocks.size());
+  const auto run_block = [&](std::int64_t number)
+  {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    const auto block = static_cast<std::size_t>(number);
+    auto part = work.part(blocks[block]);
+    part.call.records = &records[block];
+    if (work.has_tangents)
+      part.call.team = Team();
+    try
+    {
+      results[block] = run_segments(part, collect);
+    }
+    catch (const ConvergenceError &)
+    {
+      // What failed is in the records. The other rows are tried all the same.
+    }
+  };
+  if (work.has_tangents)
+    call.team.for_each(static_cast<std::int64_t>(blocks.size()), run_block);
+  else
+    for (std::size_t block = 0; block < blocks.size(); ++block)
+      run_block(static_cast<std::int64_t>(block));
+  report(std::move(records), call, dtype_);
+  return joined(std::move(results));
+}
+
+RowResults Model::run_segments(Work & work, const Collect & collect) const
+{
+  if (!work.is_collected_alone)
     for (const auto & segment : segments_)
-      segment->run(prepared.state, tangents, prepared.call);
-  }
-  catch (ConvergenceError & error)
-  {
-    error.present_as(prepared.call.batch, dtype_);
-    throw;
-  }
+      segment->run(work.state, work.has_tangents ? &work.tangents : nullptr, work.call);
+  return collect(work);
 }
 
-const Value & Model::output_value(const Prepared & prepared, const BoundaryVariable & output) const
+const Value & Model::output_value(const State & state, const BoundaryVariable & output) const
 {
-  return value_of(prepared.state, output.name, "the model's outputs");
+  return value_of(state, output.name, "the model's outputs");
 }
 
-NamedTensors Model::outputs(Prepared & prepared, Batch which) const
+void Model::collect_outputs(const Work & work, RowResults & results) const
 {
-  NamedTensors named;
-  const auto & batch = prepared.call.batch;
   for (const auto & output : description_.outputs)
   {
-    const auto & value = output_value(prepared, output);
-    auto result = with_batch(value.data, batch);
+    const auto & value = output_value(work.state, output);
+    results.push_back({value.data.to(dtype_), value.batch});
+  }
+}
+
+/// The first of the results, by name.
+NamedTensors Model::outputs(Prepared & prepared, RowResults & results, Batch which) const
+{
+  NamedTensors named;
+  const auto & batch = prepared.work.call.batch;
+  for (std::size_t k = 0; k < description_.outputs.size(); ++k)
+  {
+    auto result = with_batch(results[k].data, batch);
     if (which == Batch::Natural)
-      result = narrowed_to(result, batch, value.batch);
-    named.emplace_back(output.public_name, prepared.foreign.own(result.to(dtype_)));
+      result = narrowed_to(result, batch, results[k].batch);
+    named.emplace_back(description_.outputs[k].public_name, prepared.foreign.own(result));
   }
   return named;
 }
 
-NamedTensors Model::forward(const Request & request) const
-{
-  const at::NoGradGuard no_grad;
-  auto prepared = prepare(request);
-  run_segments(prepared, nullptr);
-  return outputs(prepared, Batch::Full);
-}
+NamedTensors Model::forward(const Request & request) const { return values(request, Batch::Full); }
 
 NamedTensors Model::forward_natural(const Request & request) const
 {
-  const at::NoGradGuard no_grad;
+  return values(request, Batch::Natural);
+}
+
+NamedTensors Model::values(const Request & request, Batch which) const
+{
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   auto prepared = prepare(request);
-  run_segments(prepared, nullptr);
-  return outputs(prepared, Batch::Natural);
+  auto results = run(prepared, {},
+                     [this](Work & work)
+                     {
+                       RowResults collected;
+                       collect_outputs(work, collected);
+                       return collected;
+                     });
+  return outputs(prepared, results, which);
 }
 
 void Model::require_derivatives(const char * operation) const
@@ -188,111 +308,145 @@ std::pair<NamedTensors, NamedTensors> Model::jvp(const Request & request,
                                                  const TensorMap & tangents) const
 {
   require_derivatives("jvp");
-  const at::NoGradGuard no_grad;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   auto prepared = prepare(request);
+  auto & work = prepared.work;
+  work.has_tangents = true;
   Tangents directions;
-  for (auto & [input, column] :
-       inputs_.prepare_tangents(tangents, prepared.call.batch, prepared.call.rows))
+  for (auto & [input, column] : inputs_.prepare_tangents(tangents, work.call.batch, work.call.rows))
   {
     require_derivative_of(input);
     directions.seed(input, input, column);
   }
-  run_segments(prepared, &directions);
-
-  NamedTensors results;
+  auto results = run(prepared, directions,
+                     [this](Work & part)
+                     {
+                       RowResults collected;
+                       collect_outputs(part, collected);
+                       for (const auto & output : description_.outputs)
+                         if (derivatives_.has_output(output.name))
+                           collected.push_back({total_tangent(part, output).to(dtype_), {}});
+                       return collected;
+                     });
+  NamedTensors named;
+  auto next = description_.outputs.size();
   for (const auto & output : description_.outputs)
-  {
-    if (!derivatives_.has_output(output.name))
-      continue;
-    const auto & value = output_value(prepared, output).data;
-    auto total = at::zeros_like(value);
-    for (const auto & [input, column] : directions.of(output.name))
-      if (derivatives_.contains(output.name, input))
-        total += column.expand({value.size(0), -1, 1}).reshape(value.sizes());
-    results.emplace_back(output.public_name,
-                         prepared.foreign.own(with_batch(total, prepared.call.batch).to(dtype_)));
-  }
-  return {outputs(prepared, Batch::Full), std::move(results)};
+    if (derivatives_.has_output(output.name))
+      named.emplace_back(output.public_name,
+                         prepared.foreign.own(with_batch(results[next++].data, work.call.batch)));
+  return {outputs(prepared, results, Batch::Full), std::move(named)};
+}
+
+/// Over all inputs that have a tangent and are in a compiled pair.
+at::Tensor Model::total_tangent(const Work & work, const BoundaryVariable & output) const
+{
+  const auto & value = output_value(work.state, output).data;
+  auto total = at::zeros_like(value);
+  for (const auto & [input, column] : work.tangents.of(output.name))
+    if (derivatives_.contains(output.name, input))
+      total += column.expand({value.size(0), -1, 1}).reshape(value.sizes());
+  return total;
 }
 
 std::pair<NamedTensors, NamedBlocks> Model::jacobian(const Request & request) const
 {
   require_derivatives("jacobian");
-  const at::NoGradGuard no_grad;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   auto prepared = prepare(request);
   const bool has_block_graph = only_forward_ && only_forward_->has_derivatives();
-  auto blocks = has_block_graph ? blocks_from_graph(*only_forward_, prepared)
-                                : blocks_from_tangents(prepared);
-  return {outputs(prepared, Batch::Full), std::move(blocks)};
+  prepared.work.has_tangents = !has_block_graph;
+  prepared.work.is_collected_alone = has_block_graph;
+  const auto & inputs = description_.inputs;
+  const auto from_graph = [&](Work & work)
+  {
+    const auto blocks = only_forward_->run_with_blocks(work.state, work.call);
+    RowResults collected;
+    collect_outputs(work, collected);
+    visit_pairs(derivatives_, inputs, [&](const auto & output, const auto & input)
+                { collected.push_back(block_from_graph(blocks, work, output, input)); });
+    return collected;
+  };
+  const auto from_tangents = [&](Work & work)
+  {
+    RowResults collected;
+    collect_outputs(work, collected);
+    visit_pairs(derivatives_, inputs,
+                [&](const auto & output, const auto & input)
+                {
+                  collected.push_back(block_from(work, input.name, output,
+                                                 input.sub_batch_shape.value_or(Shape{}),
+                                                 input.base_shape));
+                });
+    return collected;
+  };
+  auto results =
+      has_block_graph ? run(prepared, {}, from_graph) : run(prepared, input_seeds(), from_tangents);
+  auto blocks = named_blocks(prepared, derivatives_, inputs, results);
+  return {outputs(prepared, results, Batch::Full), std::move(blocks)};
 }
 
-/// `block_of(output, column)` for every compiled pair, in declared order.
-template <typename Column, typename BlockOf>
-NamedBlocks Model::collect_blocks(Prepared & prepared, const DerivativePairs & pairs,
-                                  const std::vector<Column> & columns,
-                                  const BlockOf & block_of) const
+/// Every compiled pair, in declared order.
+template <typename Column, typename Visit>
+void Model::visit_pairs(const DerivativePairs & pairs, const std::vector<Column> & columns,
+                        const Visit & visit) const
 {
-  NamedBlocks blocks;
   for (const auto & output : description_.outputs)
-  {
-    NamedTensors row;
     for (const auto & column : columns)
       if (pairs.contains(output.name, column.name))
-        row.emplace_back(column.public_name,
-                         prepared.foreign.own(block_of(output, column).to(dtype_)));
-    if (!row.empty())
-      blocks.emplace_back(output.public_name, std::move(row));
-  }
+        visit(output, column);
+}
+
+/// The results that follow the outputs, one per pair.
+template <typename Column>
+NamedBlocks Model::named_blocks(Prepared & prepared, const DerivativePairs & pairs,
+                                const std::vector<Column> & columns, RowResults & results) const
+{
+  NamedBlocks blocks;
+  auto next = description_.outputs.size();
+  visit_pairs(pairs, columns,
+              [&](const auto & output, const auto & column)
+              {
+                const auto & result = results[next++];
+                auto block = result.is_by_row ? with_batch(result.data, prepared.work.call.batch)
+                                              : result.data;
+                if (blocks.empty() || blocks.back().first != output.public_name)
+                  blocks.emplace_back(output.public_name, NamedTensors{});
+                blocks.back().second.emplace_back(column.public_name, prepared.foreign.own(block));
+              });
   return blocks;
 }
 
-/// A lone forward segment: its graph returns the blocks themselves.
-NamedBlocks Model::blocks_from_graph(const ForwardSegment & segment, Prepared & prepared) const
+/// As the graph of a lone forward segment returned it.
+RowResult Model::block_from_graph(const std::vector<ForwardSegment::Block> & blocks,
+                                  const Work & work, const BoundaryVariable & output,
+                                  const BoundaryVariable & input) const
 {
-  const auto graph_blocks = segment.run_with_blocks(prepared.state, prepared.call);
-  const auto & call = prepared.call;
-  const auto block_of = [&](const BoundaryVariable & output, const BoundaryVariable & input)
+  const auto tail = concatenate(input.sub_batch_shape.value_or(Shape{}),
+                                concatenate(output.base_shape, input.base_shape));
+  const auto all_rows = concatenate({work.call.rows}, tail);
+  for (const auto & block : blocks)
   {
-    const auto tail = concatenate(input.sub_batch_shape.value_or(Shape{}),
-                                  concatenate(output.base_shape, input.base_shape));
-    for (const auto & block : graph_blocks)
-    {
-      if (block.pair->output != output.name || block.pair->input != input.name)
-        continue;
-      const auto rows = block.by_site();
-      if (block.pair->batch_independent)
-        return rows.select(0, 0).clone();
-      return with_batch(rows.expand(concatenate({call.rows}, tail)), call.batch)
-          .clone(at::MemoryFormat::Contiguous);
-    }
-    return at::zeros(concatenate(call.batch, tail), call.options);
-  };
-  return collect_blocks(prepared, derivatives_, description_.inputs, block_of);
+    if (block.pair->output != output.name || block.pair->input != input.name)
+      continue;
+    if (!block.pair->batch_independent && block.data.sizes() == at::IntArrayRef(all_rows))
+      return {block.data.clone(at::MemoryFormat::Contiguous).to(dtype_), {}};
+    if (block.pair->batch_independent && block.data.numel() == element_count(tail))
+      return {block.data.clone().reshape(tail).to(dtype_), {}, false};
+    const auto rows = block.by_site();
+    if (block.pair->batch_independent)
+      return {rows.select(0, 0).clone().to(dtype_), {}, false};
+    return {rows.expand(all_rows).clone(at::MemoryFormat::Contiguous).to(dtype_), {}};
+  }
+  return {at::zeros(all_rows, work.call.options.dtype(dtype_)), {}};
 }
 
-NamedBlocks Model::blocks_from_tangents(Prepared & prepared) const
+/// (rows, *sub, *output_base, *input_base); zero where nothing leads from the seed to the output.
+RowResult Model::block_from(const Work & work, const std::string & seed,
+                            const BoundaryVariable & output, const Shape & input_sub_batch,
+                            const Shape & input_base) const
 {
-  Tangents tangents;
-  for (const auto & input : description_.inputs)
-    if (derivatives_.has_column(input.name))
-      tangents.seed(input.name, input.name, unit_columns(input, prepared.call.options));
-  run_segments(prepared, &tangents);
-  const auto block_of = [&](const BoundaryVariable & output, const BoundaryVariable & input)
-  {
-    return block_from(tangents, input.name, output, input.sub_batch_shape.value_or(Shape{}),
-                      input.base_shape, prepared);
-  };
-  return collect_blocks(prepared, derivatives_, description_.inputs, block_of);
-}
-
-/// The block at (*batch, *sub, *output_base, *input_base); zero where nothing leads from the seed
-/// to the output.
-at::Tensor Model::block_from(const Tangents & tangents, const std::string & seed,
-                             const BoundaryVariable & output, const Shape & input_sub_batch,
-                             const Shape & input_base, const Prepared & prepared) const
-{
-  const auto & call = prepared.call;
-  const Shape value = output_value(prepared, output).data.sizes().vec();
+  const auto & call = work.call;
+  const Shape value = output_value(work.state, output).data.sizes().vec();
   const Shape output_sub_batch(value.begin() + 1,
                                value.end() - static_cast<std::ptrdiff_t>(output.base_shape.size()));
   const BlockShape shape{output_sub_batch, output.base_shape, input_sub_batch, input_base};
@@ -301,13 +455,21 @@ at::Tensor Model::block_from(const Tangents & tangents, const std::string & seed
                                   "', with sub-batch " + to_string(output_sub_batch) + ", by '" +
                                   seed + "', with sub-batch " + to_string(input_sub_batch) +
                                   ", has no block; use jvp, or compile without this pair");
-  const auto & seeds = tangents.of(output.name);
+  const auto all_rows = concatenate({call.rows}, shape.of_one_row());
+  const auto & seeds = work.tangents.of(output.name);
   const auto found = seeds.find(seed);
   if (found == seeds.end())
-    return at::zeros(concatenate(call.batch, shape.of_one_row()), call.options);
-  const auto block = block_of(found->second, shape);
-  return with_batch(block.expand(concatenate({call.rows}, shape.of_one_row())), call.batch)
-      .contiguous();
+    return {at::zeros(all_rows, call.options.dtype(dtype_)), {}};
+  return {block_of(found->second, shape).expand(all_rows).to(dtype_).contiguous(), {}};
+}
+
+Tangents Model::input_seeds() const
+{
+  Tangents tangents;
+  for (const auto & input : description_.inputs)
+    if (derivatives_.has_column(input.name))
+      tangents.seed(input.name, input.name, unit_columns(input, options_on(device_)));
+  return tangents;
 }
 
 Tangents Model::parameter_seeds() const
@@ -322,66 +484,93 @@ Tangents Model::parameter_seeds() const
 std::pair<NamedTensors, NamedBlocks> Model::param_jacobian(const Request & request) const
 {
   require_parameter_derivatives("param_jacobian");
-  const at::NoGradGuard no_grad;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   auto prepared = prepare(request);
-  auto tangents = parameter_seeds();
-  run_segments(prepared, &tangents);
-  const auto block_of = [&](const BoundaryVariable & output, const ParameterDescription & parameter)
-  { return block_from(tangents, parameter.name, output, {}, parameter.base_shape, prepared); };
-  auto blocks = collect_blocks(prepared, parameter_derivatives_, description_.parameters, block_of);
-  return {outputs(prepared, Batch::Full), std::move(blocks)};
+  prepared.work.has_tangents = true;
+  const auto & parameters = description_.parameters;
+  auto results = run(prepared, parameter_seeds(),
+                     [&](Work & work)
+                     {
+                       RowResults collected;
+                       collect_outputs(work, collected);
+                       visit_pairs(parameter_derivatives_, parameters,
+                                   [&](const auto & output, const auto & parameter)
+                                   {
+                                     collected.push_back(block_from(work, parameter.name, output,
+                                                                    {}, parameter.base_shape));
+                                   });
+                       return collected;
+                     });
+  auto blocks = named_blocks(prepared, parameter_derivatives_, parameters, results);
+  return {outputs(prepared, results, Batch::Full), std::move(blocks)};
 }
 
 NamedTensors Model::param_vjp(const Request & request, const TensorMap & cotangents) const
 {
   require_parameter_derivatives("param_vjp");
-  const at::NoGradGuard no_grad;
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
   auto prepared = prepare(request);
-  const auto & call = prepared.call;
-  const auto gradients = gradients_per_row(
-      prepared, inputs_.prepare_cotangents(cotangents, shapes_, call.batch, call.rows));
-  NamedTensors results;
-  for (const auto & parameter : description_.parameters)
+  const auto & call = prepared.work.call;
+  const auto weights = inputs_.prepare_cotangents(cotangents, shapes_, call.batch, call.rows);
+  const bool has_adjoint = only_forward_ && only_forward_->adjoint();
+  prepared.work.has_tangents = !has_adjoint;
+  prepared.work.is_collected_alone = has_adjoint;
+  const auto results =
+      run(prepared, has_adjoint ? Tangents() : parameter_seeds(),
+          [&](Work & work)
+          {
+            const auto gradients = gradients_per_row(work, weights);
+            RowResults collected;
+            for (const auto & parameter : description_.parameters)
+            {
+              const auto shape = concatenate({work.call.rows}, parameter.base_shape);
+              const auto found = gradients.find(parameter.name);
+              collected.push_back({found == gradients.end() ? at::zeros(shape, work.call.options)
+                                                            : found->second.reshape(shape),
+                                   {}});
+            }
+            return collected;
+          });
+  NamedTensors named;
+  for (std::size_t k = 0; k < description_.parameters.size(); ++k)
   {
+    const auto & parameter = description_.parameters[k];
     if (!parameter_derivatives_.has_column(parameter.name))
       continue;
-    const auto found = gradients.find(parameter.name);
-    const auto per_row =
-        (found == gradients.end()
-             ? at::zeros({call.rows, element_count(parameter.base_shape)}, call.options)
-             : found->second)
-            .reshape(concatenate({call.rows}, parameter.base_shape));
+    const auto & per_row = results[k].data;
     const bool is_batched = !call.parameters.at(parameter.name).batch.empty();
     const auto gradient = is_batched ? with_batch(per_row, call.batch) : per_row.sum(0);
-    results.emplace_back(parameter.public_name, prepared.foreign.own(gradient.to(dtype_)));
+    named.emplace_back(parameter.public_name, prepared.foreign.own(gradient.to(dtype_)));
   }
-  return results;
+  return named;
 }
 
 /// By authored name; parameters that no cotangent reaches are left out.
-std::unordered_map<std::string, at::Tensor>
-Model::gradients_per_row(Prepared & prepared,
-                         const std::unordered_map<std::string, at::Tensor> & cotangents) const
+Model::Gradients Model::gradients_per_row(const Work & work, const Gradients & cotangents) const
 {
+  const auto of_these_rows = [&](const at::Tensor & cotangent)
+  { return cotangent.narrow(0, work.block.begin, work.block.count); };
   if (only_forward_ && only_forward_->adjoint())
   {
-    auto complete = cotangents;
+    Gradients complete;
     for (const auto & output : description_.outputs)
-      if (complete.count(output.name) == 0)
-        complete[output.name] =
-            at::zeros(concatenate({prepared.call.rows}, output.base_shape), prepared.call.options);
-    return only_forward_->parameter_gradients(prepared.state, complete, prepared.call);
+    {
+      const auto given = cotangents.find(output.name);
+      complete[output.name] =
+          given != cotangents.end()
+              ? of_these_rows(given->second)
+              : at::zeros(concatenate({work.call.rows}, output.base_shape), work.call.options);
+    }
+    return only_forward_->parameter_gradients(work.state, complete, work.call);
   }
-  auto tangents = parameter_seeds();
-  run_segments(prepared, &tangents);
-  std::unordered_map<std::string, at::Tensor> gradients;
+  Gradients gradients;
   for (const auto & [output, cotangent] : cotangents)
-    for (const auto & [parameter, tangent] : tangents.of(output))
+    for (const auto & [parameter, tangent] : work.tangents.of(output))
     {
       if (!parameter_derivatives_.contains(output, parameter))
         continue;
       auto & total = gradients[parameter];
-      const auto part = contracted(cotangent, tangent);
+      const auto part = contracted(of_these_rows(cotangent), tangent);
       total = total.defined() ? total + part : part;
     }
   return gradients;

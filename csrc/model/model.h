@@ -22,6 +22,7 @@
 #include "model/named_tensors.h"
 #include "model/parameters.h"
 #include "model/request.h"
+#include "model/work.h"
 #include "segments/forward_segment.h"
 #include "segments/segment.h"
 
@@ -33,7 +34,7 @@ class Model
 public:
   /// Opens no graph yet. The description is taken to be consistent: the reader of the metadata sees
   /// to that.
-  explicit Model(ModelDescription description);
+  explicit Model(ModelDescription description, Unpack unpack = {});
 
   const ModelDescription & description() const { return description_; }
   at::Device device() const { return device_; }
@@ -43,6 +44,9 @@ public:
 
   /// Replaces the Newton settings of every implicit segment.
   void set_newton(const NewtonSettings & settings);
+
+  /// How calls that begin from now on are carried out.
+  void set_execution(const ExecutionSettings & settings);
 
   /// One tensor per output, at the full common batch.
   NamedTensors forward(const Request & request) const;
@@ -78,26 +82,34 @@ private:
   };
 
   Prepared prepare(const Request & request) const;
-  void run_segments(Prepared & prepared, Tangents * tangents) const;
-  const Value & output_value(const Prepared & prepared, const BoundaryVariable & output) const;
-  NamedTensors outputs(Prepared & prepared, Batch which) const;
+  RowResults run(Prepared & prepared, const Tangents & seeds, const Collect & collect) const;
+  RowResults run_segments(Work & work, const Collect & collect) const;
+  bool is_divisible() const;
+  std::vector<RowRange> blocks_of(const Call & call, bool has_tangents) const;
+  NamedTensors values(const Request & request, Batch which) const;
+  const Value & output_value(const State & state, const BoundaryVariable & output) const;
+  void collect_outputs(const Work & work, RowResults & results) const;
+  NamedTensors outputs(Prepared & prepared, RowResults & results, Batch which) const;
 
   void require_derivatives(const char * operation) const;
   void require_parameter_derivatives(const char * operation) const;
   void require_derivative_of(const std::string & input) const;
-  NamedBlocks blocks_from_graph(const ForwardSegment & segment, Prepared & prepared) const;
-  NamedBlocks blocks_from_tangents(Prepared & prepared) const;
-  at::Tensor block_from(const Tangents & tangents, const std::string & seed,
-                        const BoundaryVariable & output, const Shape & input_sub_batch,
-                        const Shape & input_base, const Prepared & prepared) const;
+  at::Tensor total_tangent(const Work & work, const BoundaryVariable & output) const;
+  RowResult block_from_graph(const std::vector<ForwardSegment::Block> & blocks, const Work & work,
+                             const BoundaryVariable & output, const BoundaryVariable & input) const;
+  RowResult block_from(const Work & work, const std::string & seed, const BoundaryVariable & output,
+                       const Shape & input_sub_batch, const Shape & input_base) const;
+  Tangents input_seeds() const;
   Tangents parameter_seeds() const;
-  std::unordered_map<std::string, at::Tensor>
-  gradients_per_row(Prepared & prepared,
-                    const std::unordered_map<std::string, at::Tensor> & cotangents) const;
+  using Gradients = std::unordered_map<std::string, at::Tensor>;
+  Gradients gradients_per_row(const Work & work, const Gradients & cotangents) const;
 
-  template <typename Column, typename BlockOf>
-  NamedBlocks collect_blocks(Prepared & prepared, const DerivativePairs & pairs,
-                             const std::vector<Column> & columns, const BlockOf & block_of) const;
+  template <typename Column, typename Visit>
+  void visit_pairs(const DerivativePairs & pairs, const std::vector<Column> & columns,
+                   const Visit & visit) const;
+  template <typename Column>
+  NamedBlocks named_blocks(Prepared & prepared, const DerivativePairs & pairs,
+                           const std::vector<Column> & columns, RowResults & results) const;
 
   ModelDescription description_;
   at::Device device_;
@@ -111,7 +123,8 @@ private:
   std::vector<std::unique_ptr<Segment>> segments_;
   const ForwardSegment * only_forward_ = nullptr; // set if the model is one forward segment
   std::optional<NewtonSettings> newton_;
-  mutable std::mutex newton_mutex_;
+  ExecutionSettings execution_;
+  mutable std::mutex settings_mutex_;
 };
 
 } // namespace neml2_aoti_plugin

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
+
 #include "layout/shapes.h"
 
 namespace neml2_aoti_plugin
@@ -9,7 +11,8 @@ namespace neml2_aoti_plugin
 
 at::Tensor ForeignStorage::own(const at::Tensor & tensor)
 {
-  const bool shared = storages_.count(tensor.storage().unsafeGetStorageImpl()) > 0;
+  const auto * storage = tensor.storage().unsafeGetStorageImpl();
+  const bool shared = std::find(storages_.begin(), storages_.end(), storage) != storages_.end();
   const auto owned = shared ? tensor.clone(at::MemoryFormat::Contiguous) : tensor.contiguous();
   add(owned);
   return owned;
@@ -17,6 +20,8 @@ at::Tensor ForeignStorage::own(const at::Tensor & tensor)
 
 at::Tensor with_batch(const at::Tensor & rows, const Shape & batch)
 {
+  if (batch.size() == 1)
+    return rows;
   const Shape shape = rows.sizes().vec();
   return rows.reshape(concatenate(batch, Shape(shape.begin() + 1, shape.end())));
 }

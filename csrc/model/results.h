@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <set>
+#include <vector>
 
 #include "segments/state.h"
 
@@ -15,14 +15,17 @@ namespace neml2_aoti_plugin
 class ForeignStorage
 {
 public:
-  void add(const at::Tensor & tensor) { storages_.insert(tensor.storage().unsafeGetStorageImpl()); }
+  void add(const at::Tensor & tensor)
+  {
+    storages_.push_back(tensor.storage().unsafeGetStorageImpl());
+  }
 
   /// The tensor, or a copy if it shares one of the storages; its own storage is foreign from then
   /// on.
   at::Tensor own(const at::Tensor & tensor);
 
 private:
-  std::set<const void *> storages_;
+  std::vector<const void *> storages_; // few: a search is quicker than a tree
 };
 
 /// (rows, *tail) to (*batch, *tail).

@@ -5,10 +5,13 @@
 // = -r.
 #pragma once
 
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "layout/packing.h"
+#include "numerics/row_factors.h"
 
 namespace neml2_aoti_plugin
 {
@@ -29,6 +32,18 @@ struct NewtonUpdate
   LinearSolveReport linear;
 };
 
+/// What the text of a failed update says.
+constexpr const char * singular_matrix = "the matrix of the Newton update is singular";
+
+/// A at some u.
+struct Linearization
+{
+  RowFactors factors;
+  at::Tensor column_norms; // (rows, n) over all groups side by side; 1 where A has a zero column
+};
+
+constexpr auto all_at_once = std::numeric_limits<std::int64_t>::max();
+
 class NonlinearSystem
 {
 public:
@@ -41,6 +56,14 @@ public:
 
   /// du with A du = b at u, A = dr/du. What is made here may be kept for the updates that follow.
   virtual NewtonUpdate update(const Groups & u) = 0;
+
+  /// A at u, for systems that are solved by factors of it; unset for others.
+  virtual std::optional<Linearization> linearized(const Groups & u) const
+  {
+    static_cast<void>(u);
+    return std::nullopt;
+  }
+  virtual bool has_factors() const { return false; }
 
   /// The same system for the listed rows only (int64 tensor on the system's device).
   virtual std::unique_ptr<NonlinearSystem> restricted_to(const at::Tensor & rows) const = 0;

@@ -11,4 +11,8 @@ bool has_opaque_pow();
 /// exists: when that package is installed, import it first instead of calling this.
 void define_opaque_pow();
 
+/// Gives the operator kernels of our own, whoever defined it. That of neml2's Python package takes
+/// the interpreter lock, for which the threads of a call would queue.
+void accelerate_opaque_pow();
+
 } // namespace neml2_aoti_plugin

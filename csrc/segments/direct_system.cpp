@@ -108,4 +108,22 @@ std::unique_ptr<NonlinearSystem> OperatorSystem::restricted_to(const at::Tensor 
                                           arguments_.restricted_to(rows));
 }
 
+Tensors FactorisedSystem::blocks(const Groups & u) const
+{
+  return contiguous(arguments_.own(operator_blocks(jacobian_, arguments_.with(u), u.size())));
+}
+
+NewtonUpdate FactorisedSystem::update(const Groups & u) { return solver_.solve(blocks(u)); }
+
+std::optional<Linearization> FactorisedSystem::linearized(const Groups & u) const
+{
+  return solver_.linearized(blocks(u));
+}
+
+std::unique_ptr<NonlinearSystem> FactorisedSystem::restricted_to(const at::Tensor & rows) const
+{
+  return std::make_unique<FactorisedSystem>(residual_, jacobian_, solver_,
+                                            arguments_.restricted_to(rows));
+}
+
 } // namespace neml2_aoti_plugin

@@ -1,12 +1,15 @@
-// Systems whose linear solves are compiled graphs. One exactly singular row makes such a graph
-// throw for all rows; it is then found by bisection, fails alone, and the others pass.
+// Systems whose Newton updates are solved for directly: by our own factors of A, or by compiled
+// graphs. One exactly singular row makes such a graph throw for all rows; it is then found by
+// bisection, fails alone, and the others pass.
 #pragma once
 
+#include "numerics/direct_solver.h"
 #include "segments/graph_system.h"
 
 namespace neml2_aoti_plugin
 {
 
+/// Linear solves by a graph.
 class DirectSystem : public GraphSystem
 {
 public:
@@ -65,6 +68,28 @@ private:
 
   Graph & jacobian_;
   Graph & solve_;
+};
+
+/// jacobian(u, g, p) -> A, b, and A du = b by our own factors
+class FactorisedSystem : public GraphSystem
+{
+public:
+  FactorisedSystem(Graph & residual, Graph & jacobian, const DirectSolver & solver,
+                   SolveArguments arguments)
+      : GraphSystem(residual, std::move(arguments)), jacobian_(jacobian), solver_(solver)
+  {
+  }
+
+  NewtonUpdate update(const Groups & u) override;
+  std::optional<Linearization> linearized(const Groups & u) const override;
+  bool has_factors() const override { return solver_.has_factors(); }
+  std::unique_ptr<NonlinearSystem> restricted_to(const at::Tensor & rows) const override;
+
+private:
+  Tensors blocks(const Groups & u) const;
+
+  Graph & jacobian_;
+  const DirectSolver & solver_;
 };
 
 } // namespace neml2_aoti_plugin

@@ -1,13 +1,16 @@
 #include "segments/forward_segment.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/matmul.h>
 
 #include <algorithm>
 
 #include "errors.h"
+#include "execution/blocks.h"
 #include "layout/shapes.h"
+#include "numerics/row_matmul.h"
+#include "segments/chunk_size.h"
 #include "segments/graph_values.h"
 #include "segments/parameter_parts.h"
 
@@ -69,9 +72,12 @@ void accumulate_per_site(SeedTangents & total, const at::Tensor & blocks,
   for (const auto & [seed, tangent] : input)
   {
     const auto columns = tangent.size(-1);
+    const auto rows = std::max(blocks.size(0), tangent.size(0));
+    const auto flat = [&](const at::Tensor & tensor)
+    { return tensor.expand({rows, -1, -1, -1}).flatten(0, 1); };
     const auto per_site = tangent.reshape({tangent.size(0), sites, -1, columns});
-    const auto part = at::matmul(blocks, per_site);
-    accumulate(total, seed, part.reshape({part.size(0), -1, columns}));
+    const auto part = row_matmul(flat(blocks), flat(per_site));
+    accumulate(total, seed, part.reshape({rows, -1, columns}));
   }
 }
 
@@ -151,8 +157,85 @@ Tensors ForwardSegment::run_graph(Graph & graph, std::size_t blocks, const State
   auto tensors = arguments(state, call);
   if (is_run_by_rows(call) && call.rows > 0)
     return run_by_rows(graph, tensors, expected, call.rows);
-  return run_on_rows(graph, in_order(std::move(tensors), description_.argument_order), expected,
-                     call.rows);
+  return run_in_chunks(graph, tensors, expected, call);
+}
+
+/// All rows, unless the run would take so long that putting parts together again does not matter.
+std::int64_t ForwardSegment::chunk_rows_for(Graph & graph, const Call & call,
+                                            const std::function<void(std::int64_t)> & run) const
+{
+  constexpr double long_run = 500e-6; // in seconds
+  constexpr double copied_row = 50e-9;
+  if (description_.whole_batch || !call.options.device().is_cpu())
+    return call.rows;
+  if (call.chunk_rows > 0)
+    return call.chunk_rows;
+  const auto pace = measured_pace(graph, call.rows, run);
+  const bool is_worth_it = pace && pace->seconds_per_row > copied_row &&
+                           pace->seconds_per_row * static_cast<double>(call.rows) > long_run;
+  return is_worth_it ? shared_rows(call.rows, pace->chunk_rows, call.team.size()) : call.rows;
+}
+
+/// Some rows at a time, by the members of the team. Results that are the same for all rows are
+/// those of the first.
+Tensors ForwardSegment::run_in_chunks(Graph & graph, const Tensors & arguments,
+                                      std::size_t expected, const Call & call) const
+{
+  const auto run = [&](Tensors tensors, std::int64_t rows)
+  {
+    return run_on_rows(graph, in_order(std::move(tensors), description_.argument_order), expected,
+                       rows);
+  };
+  const auto part = [&](const RowRange & block)
+  {
+    auto tensors = arguments;
+    for (std::size_t k = 0; k < tensors.size(); ++k)
+      if (k < description_.inputs.size() || !description_.stored_parameters)
+        tensors[k] = tensors[k].narrow(0, block.begin, block.count);
+    return tensors;
+  };
+  const auto chunk_rows =
+      chunk_rows_for(graph, call, [&](std::int64_t rows) { run(part({0, rows}), rows); });
+  if (call.rows <= chunk_rows)
+    return run(arguments, call.rows);
+
+  const auto blocks = equal_blocks(call.rows, chunk_rows);
+  std::vector<Tensors> results(blocks.size());
+  call.team.for_each(static_cast<std::int64_t>(blocks.size()),
+                     [&](std::int64_t number)
+                     {
+                       const at::AutoDispatchBelowADInplaceOrView below_autograd;
+                       const auto & block = blocks[static_cast<std::size_t>(number)];
+                       results[static_cast<std::size_t>(number)] = run(part(block), block.count);
+                     });
+  Tensors merged;
+  for (std::size_t k = 0; k < expected; ++k)
+  {
+    if (!has_rows(results.front()[k], k, blocks.front().count))
+    {
+      merged.push_back(results.front()[k]);
+      continue;
+    }
+    Tensors parts;
+    for (const auto & result : results)
+      parts.push_back(result[k]);
+    merged.push_back(at::cat(parts, 0));
+  }
+  return merged;
+}
+
+/// Whether result k of a run on these rows has them on axis 0.
+bool ForwardSegment::has_rows(const at::Tensor & result, std::size_t k, std::int64_t rows) const
+{
+  if (result.dim() == 0 || result.size(0) != rows)
+    return false;
+  if (k < output_shapes_.size())
+    return has_batch_axis(result, output_shapes_[k], rows);
+  if (!description_.input_derivatives || description_.input_derivatives->stacked)
+    return true;
+  const auto & pair = description_.input_derivatives->pairs[k - output_shapes_.size()];
+  const auto base_rank = pair.output_base_shape.size() + pair.input_base_shape.size();
+  return result.dim() > static_cast<std::int64_t>(base_rank);
 }
 
 Tensors ForwardSegment::run_by_rows(Graph & graph, const Tensors & arguments, std::size_t expected,

@@ -17,6 +17,11 @@ public:
 
   void run(State & state, Tangents * tangents, const Call & call) const override;
 
+  bool is_divisible() const override { return !description_.whole_batch; }
+
+  /// One run of a graph, however many rows.
+  std::optional<std::int64_t> chunk_rows() const override { return std::nullopt; }
+
   /// A block as the derivative graph returned it, with the pair it belongs to.
   struct Block
   {
@@ -54,6 +59,11 @@ private:
                            const Tangents & tangents, const Call & call) const;
 
   Tensors arguments(const State & state, const Call & call) const;
+  std::int64_t chunk_rows_for(Graph & graph, const Call & call,
+                              const std::function<void(std::int64_t rows)> & run) const;
+  Tensors run_in_chunks(Graph & graph, const Tensors & arguments, std::size_t expected,
+                        const Call & call) const;
+  bool has_rows(const at::Tensor & result, std::size_t k, std::int64_t rows) const;
   Tensors run_graph(Graph & graph, std::size_t blocks, const State & state,
                     const Call & call) const;
   bool is_run_by_rows(const Call & call) const;

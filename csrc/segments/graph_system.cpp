@@ -1,5 +1,7 @@
 #include "segments/graph_system.h"
 
+#include "execution/blocks.h"
+#include "segments/chunk_size.h"
 #include "segments/direct_system.h"
 #include "segments/krylov_system.h"
 
@@ -51,26 +53,32 @@ Groups GraphSystem::residual(const Groups & u) const
 }
 
 SolveGraphs::SolveGraphs(const ImplicitSegmentDescription & description, GraphStore & graphs)
-    : residual_(&graphs.get(description.residual)),
-      direction_(direction_of(description.direction, graphs))
+    : residual_(&graphs.get(description.residual)), direction_(direction_of(description, graphs))
 {
 }
 
-SolveGraphs::Direction SolveGraphs::direction_of(const DirectionDescription & description,
+SolveGraphs::Direction SolveGraphs::direction_of(const ImplicitSegmentDescription & description,
                                                  GraphStore & graphs)
 {
-  if (const auto * fused = std::get_if<FusedDirection>(&description))
+  const auto & direction = description.direction;
+  if (const auto * fused = std::get_if<FusedDirection>(&direction))
     return Fused{&graphs.get(fused->step), fused->returns_iterate};
-  if (const auto * split = std::get_if<OperatorDirection>(&description))
-    return Operator{&graphs.get(split->jacobian), &graphs.get(split->solve)};
-  const auto & krylov = std::get<KrylovDirection>(description);
-  Krylov direction{&graphs.get(krylov.matvec), nullptr, nullptr, krylov.settings};
+  if (const auto * split = std::get_if<OperatorDirection>(&direction))
+  {
+    auto & jacobian = graphs.get(split->jacobian);
+    if (graphs.is_on_processor())
+      if (auto solver = DirectSolver::for_groups(description.unknown_groups))
+        return Factorised{&jacobian, std::move(*solver)};
+    return Operator{&jacobian, &graphs.get(split->solve)};
+  }
+  const auto & krylov = std::get<KrylovDirection>(direction);
+  Krylov solve{&graphs.get(krylov.matvec), nullptr, nullptr, krylov.settings};
   if (krylov.preconditioner)
   {
-    direction.preconditioner_setup = &graphs.get(krylov.preconditioner->setup);
-    direction.preconditioner_apply = &graphs.get(krylov.preconditioner->apply);
+    solve.preconditioner_setup = &graphs.get(krylov.preconditioner->setup);
+    solve.preconditioner_apply = &graphs.get(krylov.preconditioner->apply);
   }
-  return direction;
+  return solve;
 }
 
 std::unique_ptr<NonlinearSystem> SolveGraphs::system(SolveArguments arguments) const
@@ -81,11 +89,53 @@ std::unique_ptr<NonlinearSystem> SolveGraphs::system(SolveArguments arguments) c
   if (const auto * split = std::get_if<Operator>(&direction_))
     return std::make_unique<OperatorSystem>(*residual_, *split->jacobian, *split->solve,
                                             std::move(arguments));
+  if (const auto * factorised = std::get_if<Factorised>(&direction_))
+    return std::make_unique<FactorisedSystem>(*residual_, *factorised->jacobian, factorised->solver,
+                                              std::move(arguments));
   const auto & krylov = std::get<Krylov>(direction_);
   return std::make_unique<KrylovSystem>(
       *residual_, *krylov.matvec,
       Preconditioner(krylov.preconditioner_setup, krylov.preconditioner_apply, krylov.settings),
       krylov.settings, std::move(arguments));
+}
+
+/// The graph that takes the most time of an iteration.
+Graph & SolveGraphs::dearest() const
+{
+  if (const auto * fused = std::get_if<Fused>(&direction_))
+    return *fused->step;
+  if (const auto * split = std::get_if<Operator>(&direction_))
+    return *split->jacobian;
+  if (const auto * factorised = std::get_if<Factorised>(&direction_))
+    return *factorised->jacobian;
+  return *std::get<Krylov>(direction_).matvec;
+}
+
+std::int64_t SolveGraphs::known_chunk_rows() const
+{
+  const auto pace = dearest().pace();
+  return pace ? pace->chunk_rows : default_chunk_rows;
+}
+
+std::int64_t SolveGraphs::chunk_rows(const SolveArguments & arguments, const Groups & u) const
+{
+  if (!is_row_by_row() || arguments.placement || !u.front().is_cpu())
+    return all_at_once;
+  auto & graph = dearest();
+  const auto of_first = [](const Groups & groups, std::int64_t rows)
+  {
+    Groups first;
+    for (const auto & group : groups)
+      first.push_back(group.narrow(0, 0, rows));
+    return first;
+  };
+  const auto run = [&](std::int64_t rows)
+  {
+    graph.run(SolveArguments{of_first(arguments.givens, rows), arguments.parameters, rows}.with(
+        of_first(u, rows)));
+  };
+  const auto pace = measured_pace(graph, arguments.rows, run);
+  return pace ? pace->chunk_rows : default_chunk_rows;
 }
 
 } // namespace neml2_aoti_plugin

@@ -6,6 +6,7 @@
 
 #include "description/segment.h"
 #include "graphs/graph_store.h"
+#include "numerics/direct_solver.h"
 #include "numerics/nonlinear_system.h"
 #include "segments/placement.h"
 
@@ -54,6 +55,13 @@ public:
 
   std::unique_ptr<NonlinearSystem> system(SolveArguments arguments) const;
 
+  /// How many rows are best iterated together, as far as is known or as measured on these.
+  std::int64_t known_chunk_rows() const;
+  std::int64_t chunk_rows(const SolveArguments & arguments, const Groups & u) const;
+
+  /// Whether the update of a row depends on nothing that other rows do.
+  bool is_row_by_row() const { return !std::holds_alternative<Krylov>(direction_); }
+
 private:
   struct Fused
   {
@@ -65,6 +73,11 @@ private:
     Graph * jacobian;
     Graph * solve;
   };
+  struct Factorised
+  {
+    Graph * jacobian;
+    DirectSolver solver;
+  };
   struct Krylov
   {
     Graph * matvec;
@@ -72,9 +85,12 @@ private:
     Graph * preconditioner_apply;
     KrylovSettings settings;
   };
-  using Direction = std::variant<Fused, Operator, Krylov>;
+  using Direction = std::variant<Fused, Operator, Factorised, Krylov>;
 
-  static Direction direction_of(const DirectionDescription & description, GraphStore & graphs);
+  Graph & dearest() const;
+
+  static Direction direction_of(const ImplicitSegmentDescription & description,
+                                GraphStore & graphs);
 
   Graph * residual_;
   Direction direction_;

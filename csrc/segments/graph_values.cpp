@@ -11,21 +11,6 @@ namespace neml2_aoti_plugin
 namespace
 {
 
-/// Whether axis 0 of `raw` is the batch. Decided by the rank where it is known, else by the extent.
-bool has_batch_axis(const at::Tensor & raw, const std::optional<KnownShape> & known,
-                    std::int64_t rows)
-{
-  if (known)
-  {
-    const auto value_rank = known->base.size() + (known->sub_batch ? known->sub_batch->size() : 0);
-    if (raw.dim() <= static_cast<std::int64_t>(value_rank))
-      return false;
-    if (known->sub_batch)
-      return true;
-  }
-  return raw.dim() > 0 && (raw.size(0) == rows || raw.size(0) == 1);
-}
-
 /// One row of arbitrary numbers in place of none; they only have to keep matrices regular.
 at::Tensor stand_in_row(const at::Tensor & empty)
 {
@@ -57,6 +42,20 @@ Shape batch_of(const State & state, const std::vector<std::string> & variables)
     if (const auto found = state.find(variable); found != state.end())
       batch = broadcast(batch, found->second.batch).value();
   return batch;
+}
+
+bool has_batch_axis(const at::Tensor & raw, const std::optional<KnownShape> & known,
+                    std::int64_t rows)
+{
+  if (known)
+  {
+    const auto value_rank = known->base.size() + (known->sub_batch ? known->sub_batch->size() : 0);
+    if (raw.dim() <= static_cast<std::int64_t>(value_rank))
+      return false;
+    if (known->sub_batch)
+      return true;
+  }
+  return raw.dim() > 0 && (raw.size(0) == rows || raw.size(0) == 1);
 }
 
 Tensors run_on_rows(Graph & graph, Tensors arguments, std::size_t expected, std::int64_t rows)

@@ -18,6 +18,11 @@ const Value & value_of(const State & state, const std::string & variable,
 /// The natural batch of a result that reads these variables: the broadcast of theirs.
 Shape batch_of(const State & state, const std::vector<std::string> & variables);
 
+/// Whether axis 0 of what a graph returned is the batch. Decided by the rank where it is known,
+/// else by the extent.
+bool has_batch_axis(const at::Tensor & raw, const std::optional<KnownShape> & known,
+                    std::int64_t rows);
+
 /// Runs a forward or predictor graph. Graphs are not relied upon for empty batches, but the shapes
 /// of their results are needed: without rows, the graph sees one stand-in row, and value_from()
 /// drops it again.

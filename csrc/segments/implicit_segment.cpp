@@ -1,11 +1,13 @@
 #include "segments/implicit_segment.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <limits>
 
 #include "errors.h"
+#include "execution/blocks.h"
 #include "layout/shapes.h"
 #include "numerics/convergence_error.h"
 #include "segments/graph_values.h"
@@ -62,9 +64,17 @@ void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call)
 NewtonSettings ImplicitSegment::settings(const Call & call) const
 {
   auto settings = call.newton.value_or(description_.newton);
+  settings.max_corrections = call.max_corrections;
   if (description_.max_substepping_level == 0)
     settings.update_tolerance = std::numeric_limits<double>::infinity();
   return settings;
+}
+
+ImplicitSegment::Manner ImplicitSegment::manner(const Call & call) const
+{
+  if (!is_divisible() || !call.options.device().is_cpu())
+    return {settings(call), all_at_once, Team()};
+  return {settings(call), call.chunk_rows, call.team};
 }
 
 Increment ImplicitSegment::whole_increment(const State & state, const Tangents * tangents,
@@ -97,14 +107,14 @@ Increment ImplicitSegment::whole_increment(const State & state, const Tangents *
 Outcome ImplicitSegment::solve_parts(const Increment & whole, bool has_tangents,
                                      const Call & call) const
 {
-  const auto newton = settings(call);
+  const auto how = manner(call);
   const auto parts = parts_by_parameters(description_.parameters, call);
   Outcome outcome;
   if (parts.size() == 1)
   {
     auto increment = whole;
     increment.parameters = parts.front().values;
-    outcome = integrate(increment, {}, 0, newton);
+    outcome = integrate(increment, {}, 0, how);
   }
   else
   {
@@ -115,35 +125,34 @@ Outcome ImplicitSegment::solve_parts(const Increment & whole, bool has_tangents,
     {
       auto increment = whole.restricted_to(row_index(part.rows, call.options.device()));
       increment.parameters = part.values;
-      outcome.supersede(part.rows, integrate(increment, {}, 0, newton), false);
+      outcome.supersede(part.rows, integrate(increment, {}, 0, how), false);
     }
   }
+  auto unknowns = named_unknowns(outcome.newton.unknowns);
   if (call.records)
   {
     auto rows = outcome.newton;
     rows.unknowns.clear();
-    call.records->push_back({description_.label, has_tangents, call.batch, newton, std::move(rows),
-                             outcome.substeps, outcome.attempts});
+    call.records->push_back({description_.label, has_tangents, call.batch, how.settings,
+                             std::move(rows), outcome.substeps, outcome.attempts, unknowns,
+                             description_.max_substepping_level});
   }
   if (!outcome.newton.all_converged())
-  {
-    auto last_iterate = named_unknowns(outcome.newton.unknowns);
-    throw ConvergenceError(description_.label, std::move(outcome.newton), std::move(last_iterate),
-                           newton, description_.max_substepping_level);
-  }
+    throw ConvergenceError(description_.label, std::move(outcome.newton), std::move(unknowns),
+                           how.settings, description_.max_substepping_level);
   return outcome;
 }
 
 /// The rows that fail over the span are solved over its halves, one after the other; a row that
 /// fails in the first half is not tried in the second.
 Outcome ImplicitSegment::integrate(const Increment & increment, const Span & span,
-                                   std::int64_t level, const NewtonSettings & settings) const
+                                   std::int64_t level, const Manner & manner) const
 {
   auto part = increment.over(span, description_.givens);
   if (predictor_ && !span.is_whole())
     predictor_->run(part.values, part.rows, part.values.begin()->second.data.options(),
                     part.placement);
-  auto outcome = solve(std::move(part), settings);
+  auto outcome = solve(std::move(part), manner);
   const auto failed = outcome.rows_with(false);
   outcome.attempts.push_back({span.begin, span.end, level, increment.rows,
                               static_cast<std::int64_t>(failed.size()), outcome.newton.trace});
@@ -153,7 +162,7 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
   const auto device = outcome.newton.unknowns.front().device();
   const auto rest = increment.restricted_to(row_index(failed, device));
   sensitivity_.require_substeps(rest.tangents);
-  auto halves = integrate(rest, span.first_half(), level + 1, settings);
+  auto halves = integrate(rest, span.first_half(), level + 1, manner);
   const auto going_on = halves.rows_with(true);
   if (!going_on.empty())
   {
@@ -161,36 +170,65 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
     auto second = rest.restricted_to(index);
     second.continue_from(named_unknowns(select_rows(halves.newton.unknowns, index)),
                          select_rows(halves.tangents, index), description_.givens);
-    halves.supersede(going_on, integrate(second, span.second_half(), level + 1, settings), false);
+    halves.supersede(going_on, integrate(second, span.second_half(), level + 1, manner), false);
   }
   outcome.supersede(failed, halves, true);
   return outcome;
 }
 
 /// One Newton solve, and the tangents of the rows that it solved.
-Outcome ImplicitSegment::solve(Increment part, const NewtonSettings & settings) const
+Outcome ImplicitSegment::solve(Increment part, const Manner & manner) const
 {
   const auto options = part.values.begin()->second.data.options();
   const SolveArguments arguments{pack_givens(part.values, part.rows), part.parameters, part.rows,
                                  part.placement};
   const auto system = graphs_.system(arguments);
+  const auto guess = initial_guess(part.values, part.rows, options);
+  const auto chunk_rows =
+      manner.chunk_rows > 0 ? manner.chunk_rows : graphs_.chunk_rows(arguments, guess);
   Outcome outcome;
-  outcome.newton = solve_newton(*system, initial_guess(part.values, part.rows, options), settings);
+  outcome.newton =
+      solve_newton(*system, guess, manner.settings,
+                   shared_rows(part.rows, chunk_rows, manner.team.size()), manner.team);
   outcome.substeps.assign(outcome.newton.rows(), 1);
   const auto solved = outcome.rows_with(true);
   if (solved.empty() || !sensitivity_.is_reached_by(part.tangents))
     return outcome;
+  auto tangents = tangents_of(outcome, solved, arguments, part.tangents, chunk_rows);
   if (outcome.newton.all_converged())
-  {
-    outcome.tangents = sensitivity_.tangents_at(outcome.newton.unknowns, arguments, part.tangents);
-    return outcome;
-  }
-  const auto index = row_index(solved, options.device());
-  outcome.adopt_tangents(index,
-                         sensitivity_.tangents_at(select_rows(outcome.newton.unknowns, index),
-                                                  arguments.restricted_to(index),
-                                                  part.tangents.restricted_to(index)));
+    outcome.tangents = std::move(tangents);
+  else
+    outcome.adopt_tangents(row_index(solved, options.device()), tangents);
   return outcome;
+}
+
+/// Of these rows, some at a time.
+ComputedTangents ImplicitSegment::tangents_of(const Outcome & outcome, const RowList & rows,
+                                              const SolveArguments & arguments,
+                                              const Tangents & tangents,
+                                              std::int64_t chunk_rows) const
+{
+  const auto & unknowns = outcome.newton.unknowns;
+  const auto count = static_cast<std::int64_t>(rows.size());
+  if (outcome.newton.all_converged() && count <= chunk_rows)
+    return sensitivity_.tangents_at(unknowns, arguments, tangents);
+  std::unordered_map<std::string, std::map<std::string, Tensors>> parts;
+  for (const auto & block : equal_blocks(count, chunk_rows))
+  {
+    const auto begin = rows.begin() + block.begin;
+    const auto index = row_index({begin, begin + block.count}, unknowns.front().device());
+    const auto computed =
+        sensitivity_.tangents_at(select_rows(unknowns, index), arguments.restricted_to(index),
+                                 tangents.restricted_to(index));
+    for (const auto & [unknown, seeds] : computed)
+      for (const auto & [seed, tangent] : seeds)
+        parts[unknown][seed].push_back(tangent.expand({block.count, -1, -1}));
+  }
+  ComputedTangents joined;
+  for (const auto & [unknown, seeds] : parts)
+    for (const auto & [seed, tensors] : seeds)
+      joined[unknown][seed] = tensors.size() == 1 ? tensors.front() : at::cat(tensors, 0);
+  return joined;
 }
 
 // --- unknowns and givens by name

@@ -24,6 +24,15 @@ public:
   /// Throws ConvergenceError after all rows have been tried, if one of them failed.
   void run(State & state, Tangents * tangents, const Call & call) const override;
 
+  /// Not for iterative solvers, which decide for all rows together when to renew their
+  /// preconditioner.
+  bool is_divisible() const override
+  {
+    return !description_.whole_batch && graphs_.is_row_by_row();
+  }
+
+  std::optional<std::int64_t> chunk_rows() const override { return graphs_.known_chunk_rows(); }
+
 private:
   using NamedData = std::vector<std::pair<std::string, at::Tensor>>;
 
@@ -32,9 +41,21 @@ private:
                             const Call & call) const;
 
   Outcome solve_parts(const Increment & whole, bool has_tangents, const Call & call) const;
+  /// How a solve is to be done.
+  struct Manner
+  {
+    NewtonSettings settings;
+    std::int64_t chunk_rows; // 0: as measured
+    Team team;
+  };
+
+  Manner manner(const Call & call) const;
   Outcome integrate(const Increment & increment, const Span & span, std::int64_t level,
-                    const NewtonSettings & settings) const;
-  Outcome solve(Increment part, const NewtonSettings & settings) const;
+                    const Manner & manner) const;
+  Outcome solve(Increment part, const Manner & manner) const;
+  ComputedTangents tangents_of(const Outcome & outcome, const RowList & rows,
+                               const SolveArguments & arguments, const Tangents & tangents,
+                               std::int64_t chunk_rows) const;
 
   bool uses_guess_in(const State & state, const std::string & unknown) const;
   Groups initial_guess(const State & values, std::int64_t rows,

@@ -2,6 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "layout/packing.h"
+
 namespace neml2_aoti_plugin
 {
 
@@ -22,7 +24,7 @@ Increment Increment::restricted_to(const at::Tensor & kept) const
 {
   Increment restricted{{}, tangents.restricted_to(kept), parameters, kept.size(0)};
   for (const auto & [name, value] : values)
-    restricted.values[name] = {value.data.index_select(0, kept), value.batch};
+    restricted.values[name] = {take_rows(value.data, kept), value.batch};
   if (placement)
     restricted.placement = placement->restricted_to(kept);
   return restricted;

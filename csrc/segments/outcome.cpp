@@ -27,12 +27,13 @@ void Outcome::supersede(const RowList & rows, const Outcome & later, bool is_dis
     newton.initial_norms[row] = from.initial_norms[i];
     newton.norms[row] = from.norms[i];
     newton.iterations[row] += from.iterations[i];
+    newton.corrections[row] += from.corrections[i];
     newton.linear_iterations[row] += from.linear_iterations[i];
     newton.missed_solves[row] += from.missed_solves[i];
     newton.worst_excess[row] = std::max(newton.worst_excess[row], from.worst_excess[i]);
     substeps[row] = later.substeps[i] + (is_discarded ? 0 : substeps[row]);
   }
-  attempts.insert(attempts.end(), later.attempts.begin(), later.attempts.end());
+  merge_attempts(attempts, later.attempts);
   if (newton.linear_failure.empty())
     newton.linear_failure = from.linear_failure;
   const auto index = row_index(rows, newton.unknowns.front().device());

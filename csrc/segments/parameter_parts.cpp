@@ -16,7 +16,8 @@ namespace
 Shape base_of(const ParameterValue & parameter)
 {
   const Shape shape = parameter.data.sizes().vec();
-  return {shape.begin() + static_cast<std::ptrdiff_t>(parameter.batch.size()), shape.end()};
+  const auto leading = parameter.is_by_row ? 1 : parameter.batch.size();
+  return {shape.begin() + static_cast<std::ptrdiff_t>(leading), shape.end()};
 }
 
 /// Appends the bytes of the value in each row to the row's key: values are the same if their bits
@@ -39,6 +40,8 @@ at::Tensor single_parameter(const ParameterValue & parameter)
 
 at::Tensor parameter_per_row(const ParameterValue & parameter, const Call & call)
 {
+  if (parameter.is_by_row)
+    return parameter.data;
   const auto base = base_of(parameter);
   return parameter.data.expand(concatenate(call.batch, base))
       .reshape(concatenate({call.rows}, base))

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "description/solver_settings.h"
+#include "execution/team.h"
 #include "segments/solve_record.h"
 #include "segments/state.h"
 #include "segments/tangents.h"
@@ -21,6 +22,9 @@ struct Call
   ParameterValues parameters;
   std::optional<NewtonSettings> newton;         // replaces the settings of every implicit segment
   std::vector<SolveRecord> * records = nullptr; // where each solve is written down, if anywhere
+  std::int64_t chunk_rows = 0;                  // that graphs run on at once; 0: as measured
+  Team team = Team();                           // that may share the work
+  std::int64_t max_corrections = NewtonSettings().max_corrections;
 };
 
 class Segment
@@ -30,6 +34,12 @@ public:
 
   /// Writes the values of the outputs and, where `tangents` is not null, replaces their tangents.
   virtual void run(State & state, Tangents * tangents, const Call & call) const = 0;
+
+  /// Whether rows may be run apart, with the same results.
+  virtual bool is_divisible() const = 0;
+
+  /// How many rows are best run at once, as far as is known; unset where any number is fine.
+  virtual std::optional<std::int64_t> chunk_rows() const = 0;
 };
 
 } // namespace neml2_aoti_plugin

@@ -2,13 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_solve_ex.h>
 
 #include <algorithm>
 #include <map>
 
 #include "errors.h"
 #include "layout/shapes.h"
+#include "numerics/direct_solver.h"
 #include "segments/sensitivity_cells.h"
 
 namespace neml2_aoti_plugin
@@ -17,27 +17,14 @@ namespace neml2_aoti_plugin
 namespace
 {
 
-/// Blocks of dense groups, row-major, as one matrix per row of the batch.
-at::Tensor assembled(const Tensors & blocks, std::size_t block_rows, std::size_t block_columns)
-{
-  std::vector<at::Tensor> bands;
-  for (std::size_t i = 0; i < block_rows; ++i)
-  {
-    const at::TensorList band(blocks.data() + i * block_columns, block_columns);
-    bands.push_back(at::cat(band, -1));
-  }
-  return at::cat(bands, -2);
-}
-
 /// -A^-1 B, (rows, n, m).
 at::Tensor minus_solved(const at::Tensor & a, const at::Tensor & b, const std::string & label)
 {
-  const auto [solution, info] = at::linalg_solve_ex(a, b);
-  const auto singular = info.ne(0).nonzero().flatten();
-  if (singular.numel() > 0)
+  const auto [solution, singular] = solve_columns(a, b);
+  if (!singular.empty())
     throw Error("segment '" + label + "': the system is singular at the solution of " +
-                std::to_string(singular.numel()) + " of " + std::to_string(a.size(0)) +
-                " rows (the first is " + std::to_string(singular[0].item<std::int64_t>()) +
+                std::to_string(singular.size()) + " of " + std::to_string(a.size(0)) +
+                " rows (the first is " + std::to_string(singular.front()) +
                 "), where the derivative does not exist. Leave these rows out.");
   return -solution;
 }
@@ -53,33 +40,17 @@ Tensors cut_blocks(const at::Tensor & matrix, const std::vector<Pair> & pairs,
   return blocks;
 }
 
-struct Place
+at::Tensor as_matrices(const at::Tensor & block, const Shape & out, const Shape & in)
 {
-  std::string name;
-  Shape shape; // sub-batch and base axes
-  std::int64_t offset;
-};
-
-/// The variables of dense groups, as they follow one another.
-std::vector<Place> places(const std::vector<Group> & groups)
-{
-  std::vector<Place> found;
-  std::int64_t offset = 0;
-  for (const auto & group : groups)
-    for (const auto & slot : group.slots)
-    {
-      found.push_back({slot.name, concatenate(slot.sub_batch_shape, slot.base_shape), offset});
-      offset += element_count(found.back().shape);
-    }
-  return found;
+  return block.reshape({-1, element_count(out), element_count(in)});
 }
 
-std::vector<InputPair> all_pairs(const std::vector<Group> & unknown_groups,
-                                 const std::vector<Group> & given_groups)
+std::vector<InputPair> all_pairs(const Sensitivity::Places & unknowns,
+                                 const Sensitivity::Places & givens)
 {
   std::vector<InputPair> pairs;
-  for (const auto & unknown : places(unknown_groups))
-    for (const auto & given : places(given_groups))
+  for (const auto & unknown : unknowns)
+    for (const auto & given : givens)
     {
       InputPair pair;
       pair.output = unknown.name;
@@ -95,14 +66,14 @@ std::vector<InputPair> all_pairs(const std::vector<Group> & unknown_groups,
 }
 
 /// All unknowns by each parameter that is in any of the pairs.
-std::vector<ParameterPair> all_pairs(const std::vector<Group> & unknown_groups,
+std::vector<ParameterPair> all_pairs(const Sensitivity::Places & unknowns,
                                      const std::vector<ParameterPair> & known)
 {
   std::map<std::string, ParameterPair> by_parameter;
   for (const auto & pair : known)
     by_parameter.emplace(pair.parameter, pair);
   std::vector<ParameterPair> pairs;
-  for (const auto & unknown : places(unknown_groups))
+  for (const auto & unknown : unknowns)
     for (auto [name, pair] : by_parameter)
     {
       pair.output = unknown.name;
@@ -124,7 +95,9 @@ bool all_dense(const std::vector<Group> & groups)
 Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphStore & graphs)
     : label_(description.label), unknown_groups_(description.unknown_groups.size()),
       given_groups_(description.given_groups.size()),
-      is_dense_(all_dense(description.unknown_groups) && all_dense(description.given_groups))
+      is_dense_(all_dense(description.unknown_groups) && all_dense(description.given_groups)),
+      is_on_processor_(graphs.is_on_processor()), unknowns_(places_of(description.unknown_groups)),
+      givens_(places_of(description.given_groups))
 {
   const auto optional_graph = [&](const std::optional<std::string> & path)
   { return path ? &graphs.get(*path) : nullptr; };
@@ -167,28 +140,26 @@ Sensitivity::Sensitivity(const ImplicitSegmentDescription & description, GraphSt
     }
   }
   if (description.max_substepping_level > 0)
-    complete_pairs(description);
+    complete_pairs();
 }
 
 /// An artifact carries the pairs that lead to the derivatives asked for when it was compiled. Where
 /// an increment is solved in substeps, all do: each substep hands old states and forces on.
-void Sensitivity::complete_pairs(const ImplicitSegmentDescription & description)
+void Sensitivity::complete_pairs()
 {
   const auto complete = [&](auto & pairs, auto all, Graphs & graphs)
   {
     if (pairs.size() == all.size())
       return true;
-    if (pairs.empty() || !is_dense_)
+    if (pairs.empty() || !is_dense_ || graphs.operators.empty())
       return false;
     pairs = std::move(all);
     graphs.solve = nullptr; // it knows those compiled only
     return true;
   };
-  const auto & unknowns = description.unknown_groups;
-  const auto given =
-      complete(given_pairs_, all_pairs(unknowns, description.given_groups), given_graphs_);
+  const auto given = complete(given_pairs_, all_pairs(unknowns_, givens_), given_graphs_);
   const auto parameter =
-      complete(parameter_pairs_, all_pairs(unknowns, parameter_pairs_), parameter_graphs_);
+      complete(parameter_pairs_, all_pairs(unknowns_, parameter_pairs_), parameter_graphs_);
   knows_substeps_ = given && parameter;
 }
 
@@ -237,35 +208,100 @@ bool Sensitivity::is_reached_by(const Tangents & tangents) const
   return is_reached_through_givens(tangents) || is_reached_through_parameters(tangents);
 }
 
+/// Where variables are along the axis of all groups together.
+Sensitivity::Places Sensitivity::places_of(const std::vector<Group> & groups)
+{
+  Places places;
+  std::int64_t offset = 0;
+  for (const auto & group : groups)
+    for (const auto & slot : group.slots)
+    {
+      places.push_back({slot.name, concatenate(slot.sub_batch_shape, slot.base_shape), offset});
+      offset += places.back().width();
+    }
+  return places;
+}
+
 ComputedTangents Sensitivity::tangents_at(const Groups & u, const SolveArguments & arguments,
                                           const Tangents & tangents) const
 {
   ComputedTangents computed;
-  const auto matrix = [](const at::Tensor & block, const Shape & out, const Shape & in)
-  { return block.reshape({-1, element_count(out), element_count(in)}); };
   if (is_reached_through_givens(tangents))
   {
-    const auto blocks = given_blocks(u, arguments);
-    for (std::size_t k = 0; k < blocks.size(); ++k)
-    {
-      const auto & pair = given_pairs_[k];
-      accumulate(computed[pair.output],
-                 matrix(blocks[k], pair.output_base_shape, pair.input_base_shape),
-                 tangents.of(pair.input));
-    }
+    if (solves_for_columns())
+      add_solved_columns(computed, u, arguments, tangents);
+    else
+      add_blocks(computed, u, arguments, tangents);
   }
   if (is_reached_through_parameters(tangents))
-  {
-    const auto blocks = parameter_blocks(u, arguments);
-    for (std::size_t k = 0; k < blocks.size(); ++k)
-    {
-      const auto & pair = parameter_pairs_[k];
-      if (tangents.seeds_parameter(pair.parameter))
-        accumulate(computed[pair.output], pair.parameter,
-                   matrix(blocks[k], pair.output_base_shape, pair.parameter_base_shape));
-    }
-  }
+    add_parameter_blocks(computed, u, arguments, tangents);
   return computed;
+}
+
+/// Whether A and B are at hand as matrices and are solved by us: always on the processor, elsewhere
+/// where the artifact leaves it to us.
+bool Sensitivity::solves_for_columns() const
+{
+  return is_dense_ && !given_graphs_.operators.empty() &&
+         (is_on_processor_ || !given_graphs_.solve);
+}
+
+/// du = -A^-1 (B dg), with as many right-hand sides as the seeds have columns.
+void Sensitivity::add_solved_columns(ComputedTangents & computed, const Groups & u,
+                                     const SolveArguments & arguments,
+                                     const Tangents & tangents) const
+{
+  const auto tensors = arguments.with(u);
+  auto blocks = operator_blocks(*given_graphs_.operators[0], tensors, unknown_groups_);
+  blocks.resize(unknown_groups_ * unknown_groups_);
+  const auto a = arguments.own({assembled(blocks, unknown_groups_, unknown_groups_)}).front();
+  const auto given =
+      contiguous(given_graphs_.operators[1]->run(tensors, unknown_groups_ * given_groups_));
+  const auto b = arguments.own({assembled(given, unknown_groups_, given_groups_)}).front();
+
+  SeedTangents right;
+  for (const auto & place : givens_)
+    if (differentiates(place.name))
+      accumulate(right, b.narrow(2, place.offset, place.width()), tangents.of(place.name));
+  Tensors columns;
+  for (const auto & [seed, column] : right)
+    columns.push_back(column.expand({arguments.rows, -1, -1}));
+  const auto solution = minus_solved(a, at::cat(columns, 2), label_);
+  std::int64_t offset = 0;
+  for (const auto & [seed, column] : right)
+  {
+    const auto of_seed = solution.narrow(2, offset, column.size(2));
+    for (const auto & place : unknowns_)
+      accumulate(computed[place.name], seed, of_seed.narrow(1, place.offset, place.width()));
+    offset += column.size(2);
+  }
+}
+
+void Sensitivity::add_blocks(ComputedTangents & computed, const Groups & u,
+                             const SolveArguments & arguments, const Tangents & tangents) const
+{
+  const auto blocks = given_blocks(u, arguments);
+  for (std::size_t k = 0; k < blocks.size(); ++k)
+  {
+    const auto & pair = given_pairs_[k];
+    accumulate(computed[pair.output],
+               as_matrices(blocks[k], pair.output_base_shape, pair.input_base_shape),
+               tangents.of(pair.input));
+  }
+}
+
+void Sensitivity::add_parameter_blocks(ComputedTangents & computed, const Groups & u,
+                                       const SolveArguments & arguments,
+                                       const Tangents & tangents) const
+{
+  const auto blocks = parameter_blocks(u, arguments);
+  for (std::size_t k = 0; k < blocks.size(); ++k)
+  {
+    const auto & pair = parameter_pairs_[k];
+    if (tangents.seeds_parameter(pair.parameter))
+      accumulate(computed[pair.output], pair.parameter,
+                 as_matrices(blocks[k], pair.output_base_shape, pair.parameter_base_shape));
+  }
 }
 
 /// One block per pair, each (rows, |unknown|, |given|).
@@ -282,21 +318,13 @@ Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & argum
   a.resize(unknown_groups_ * unknown_groups_);
   const auto b =
       contiguous(given_graphs_.operators[1]->run(tensors, unknown_groups_ * given_groups_));
-  if (given_graphs_.solve)
-  {
-    a.insert(a.end(), b.begin(), b.end());
-    return arguments.own(given_graphs_.solve->run(a, count));
-  }
-  if (!is_dense_)
+  if (!given_graphs_.solve)
     throw UnsupportedFeatureError(
         "segment '" + label_ +
         "': derivatives by an iterative solver need dense groups, and this segment has a block "
         "group. Recompile the model with a direct sensitivity solver.");
-  const auto matrix = minus_solved(assembled(a, unknown_groups_, unknown_groups_),
-                                   assembled(b, unknown_groups_, given_groups_), label_);
-  return cut_blocks<InputPair>(arguments.own({matrix}).front(), given_pairs_,
-                               [](const InputPair & pair) -> const Shape &
-                               { return pair.input_base_shape; });
+  a.insert(a.end(), b.begin(), b.end());
+  return arguments.own(given_graphs_.solve->run(a, count));
 }
 
 /// One block per pair, each (rows, *unknown, *parameter). These graphs take a value per row.
@@ -312,7 +340,7 @@ Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & a
   if (parameter_graphs_.operators.empty())
     return arguments.own(parameter_graphs_.solve->run(tensors, count));
   const auto jacobians = contiguous(parameter_graphs_.operators[0]->run(tensors, 2));
-  if (parameter_graphs_.solve)
+  if (parameter_graphs_.solve && !is_on_processor_)
     return arguments.own(parameter_graphs_.solve->run(jacobians, count));
   const auto matrix = minus_solved(jacobians[0], jacobians[1], label_);
   return cut_blocks<ParameterPair>(arguments.own({matrix}).front(), parameter_pairs_,

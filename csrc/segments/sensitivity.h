@@ -7,6 +7,7 @@
 
 #include "description/segment.h"
 #include "graphs/graph_store.h"
+#include "layout/shapes.h"
 #include "segments/graph_system.h"
 #include "segments/tangents.h"
 
@@ -16,6 +17,17 @@ namespace neml2_aoti_plugin
 class Sensitivity
 {
 public:
+  /// Where a variable is along the axis of all groups together.
+  struct Place
+  {
+    std::string name;
+    Shape shape; // sub-batch and base axes
+    std::int64_t offset;
+
+    std::int64_t width() const { return element_count(shape); }
+  };
+  using Places = std::vector<Place>;
+
   Sensitivity(const ImplicitSegmentDescription & description, GraphStore & graphs);
 
   /// Throws UnsupportedFeatureError for a tangent of a given by which the graphs do not tell the
@@ -39,24 +51,34 @@ public:
 private:
   bool is_reached_through_givens(const Tangents & tangents) const;
   bool is_reached_through_parameters(const Tangents & tangents) const;
+  bool solves_for_columns() const;
+  void add_solved_columns(ComputedTangents & computed, const Groups & u,
+                          const SolveArguments & arguments, const Tangents & tangents) const;
+  void add_blocks(ComputedTangents & computed, const Groups & u, const SolveArguments & arguments,
+                  const Tangents & tangents) const;
+  void add_parameter_blocks(ComputedTangents & computed, const Groups & u,
+                            const SolveArguments & arguments, const Tangents & tangents) const;
   Tensors given_blocks(const Groups & u, const SolveArguments & arguments) const;
   Tensors parameter_blocks(const Groups & u, const SolveArguments & arguments) const;
 
   /// The graphs of one kind of derivative. With `operators` A and the derivative of r come from
-  /// them, and `solve` may be null: then blocks are cut out of -A^-1 dr by their offsets. Without,
-  /// `solve` takes u, g, p and does it all.
+  /// them, and `solve` may be null: then we solve. Without, `solve` takes u, g, p and does it all.
   struct Graphs
   {
     std::vector<Graph *> operators;
     Graph * solve = nullptr;
   };
 
-  void complete_pairs(const ImplicitSegmentDescription & description);
+  static Places places_of(const std::vector<Group> & groups);
+  void complete_pairs();
 
   std::string label_;
   std::size_t unknown_groups_;
   std::size_t given_groups_;
   bool is_dense_; // all groups are
+  bool is_on_processor_;
+  Places unknowns_; // rows of A
+  Places givens_;   // columns of B
   std::vector<InputPair> given_pairs_;
   std::vector<Cell> cells_; // where the graph returns cells in place of pairs
   std::vector<std::string> joined_givens_;

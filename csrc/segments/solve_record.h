@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "numerics/newton.h"
@@ -29,6 +30,15 @@ struct SolveRecord
   NewtonResult rows;                  // without the unknowns; counts are over all attempts
   std::vector<std::int64_t> substeps; // parts into which the increment was divided, 1 for none
   std::vector<SolveAttempt> attempts; // in the order they were made
+  std::vector<std::pair<std::string, at::Tensor>> unknowns; // by name, (rows, *sub, *base)
+  std::int64_t max_substepping_level;
 };
+
+/// Attempts of other rows join. Those over the same part of the increment are one attempt; parts
+/// come in the order in which one row with all of them would take them.
+void merge_attempts(std::vector<SolveAttempt> & all, const std::vector<SolveAttempt> & more);
+
+/// The records of blocks of rows that follow one another, as one.
+SolveRecord merged(std::vector<SolveRecord> blocks);
 
 } // namespace neml2_aoti_plugin

@@ -20,11 +20,13 @@ struct Value
 /// Variable name (authored) to value.
 using State = std::unordered_map<std::string, Value>;
 
-/// Parameter name (authored) to its float64 value at (*parameter batch, *parameter base).
+/// Parameter name (authored) to its float64 value at (*parameter batch, *parameter base), or at
+/// (rows, *parameter base) for the rows of a call.
 struct ParameterValue
 {
   at::Tensor data;
   Shape batch;
+  bool is_by_row = false;
 };
 
 using ParameterValues = std::unordered_map<std::string, ParameterValue>;

@@ -1,7 +1,9 @@
 #include "segments/tangents.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/matmul.h>
+
+#include "layout/packing.h"
+#include "numerics/row_matmul.h"
 
 namespace neml2_aoti_plugin
 {
@@ -15,7 +17,7 @@ void accumulate(SeedTangents & total, const std::string & seed, const at::Tensor
 void accumulate(SeedTangents & total, const at::Tensor & block, const SeedTangents & input)
 {
   for (const auto & [seed, tangent] : input)
-    accumulate(total, seed, at::matmul(block, tangent));
+    accumulate(total, seed, row_matmul(block, tangent));
 }
 
 SeedTangents combine(double first_weight, const SeedTangents & first, double second_weight,
@@ -34,7 +36,7 @@ SeedTangents select_rows(const SeedTangents & tangents, const at::Tensor & rows)
   auto selected = tangents;
   for (auto & [seed, tangent] : selected)
     if (tangent.size(0) != 1)
-      tangent = tangent.index_select(0, rows);
+      tangent = take_rows(tangent, rows);
   return selected;
 }
 
@@ -51,6 +53,16 @@ Tangents Tangents::restricted_to(const at::Tensor & rows) const
   auto restricted = *this;
   restricted.by_variable_ = select_rows(by_variable_, rows);
   return restricted;
+}
+
+Tangents Tangents::narrowed_to(std::int64_t begin, std::int64_t count) const
+{
+  auto narrowed = *this;
+  for (auto & [variable, seeds] : narrowed.by_variable_)
+    for (auto & [seed, tangent] : seeds)
+      if (tangent.size(0) != 1)
+        tangent = tangent.narrow(0, begin, count);
+  return narrowed;
 }
 
 } // namespace neml2_aoti_plugin

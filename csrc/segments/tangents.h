@@ -59,6 +59,9 @@ public:
   /// The same for the listed rows.
   Tangents restricted_to(const at::Tensor & rows) const;
 
+  /// The same for rows [begin, begin + count).
+  Tangents narrowed_to(std::int64_t begin, std::int64_t count) const;
+
 private:
   ComputedTangents by_variable_;
   std::set<std::string> parameters_;

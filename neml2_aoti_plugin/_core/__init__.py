@@ -70,6 +70,7 @@ from neml2_aoti_plugin._core._runtime import (  # noqa: E402  (only after the ch
     Role,
     Slot,
     Structure,
+    accelerate_opaque_pow,
     define_opaque_pow,
     has_opaque_pow,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "Role",
     "Slot",
     "Structure",
+    "accelerate_opaque_pow",
     "define_opaque_pow",
     "has_opaque_pow",
 ]

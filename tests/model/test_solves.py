@@ -136,6 +136,7 @@ def record_of(attempts: tuple[SolveAttempt, ...], missed: list[int]) -> SolveRec
         has_tangents=False,
         converged_mask=counts == counts,
         iterations=counts,
+        corrections=torch.zeros_like(counts),
         substeps=torch.ones_like(counts),
         residual_norms=torch.zeros(len(missed)),
         initial_residual_norms=torch.ones(len(missed)),

@@ -4,6 +4,7 @@
 
 namespace torch::inductor {
 class AOTIModelPackageLoader {};
+class AOTIModelContainerRunner {};
 }  // namespace torch::inductor
 
 namespace neml2_aoti_plugin {
@@ -18,8 +19,8 @@ std::map<std::string, int>& runs() {
   return runs;
 }
 
-Graph::Graph(std::string path, int device_index, std::optional<BatchAxes> axes)
-    : path_(std::move(path)), device_index_(device_index), axes_(std::move(axes)) {}
+Graph::Graph(std::string path, at::Device device, Unpack unpack, std::optional<BatchAxes> axes)
+    : path_(std::move(path)), device_(device), unpack_(std::move(unpack)), axes_(std::move(axes)) {}
 
 Graph::~Graph() = default;
 

@@ -22,8 +22,8 @@ Tensors step(const Tensors& arguments) {
 }
 
 struct Fixture {
-  Graph residual_graph{"residual.pt2", -1};
-  Graph step_graph{"step.pt2", -1};
+  Graph residual_graph{"residual.pt2", at::kCPU, {}};
+  Graph step_graph{"step.pt2", at::kCPU, {}};
 
   Fixture() { give_scripts({{"residual.pt2", residual}, {"step.pt2", step}}); }
 
@@ -62,8 +62,8 @@ const check::Tests tests{
 }},
 {"direct_system_takes_the_update_of_an_operator_and_a_solve_graph", [] {
   Fixture fixture;
-  Graph jacobian("jacobian.pt2", -1);
-  Graph solve("solve.pt2", -1);
+  Graph jacobian("jacobian.pt2", at::kCPU, {});
+  Graph solve("solve.pt2", at::kCPU, {});
   scripts()["jacobian.pt2"] = [](const Tensors& arguments) {
     return Tensors{arguments.at(2).expand({2, 1}), residual(arguments).at(0)};  // A is a view: not contiguous
   };

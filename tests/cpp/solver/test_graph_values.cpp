@@ -9,7 +9,7 @@ namespace {
 const KnownShape vector_shape{{2}, Shape{}};
 
 Value value(const at::Tensor& raw, const std::optional<KnownShape>& known, std::int64_t rows) {
-  const Graph graph("value.pt2", -1);
+  const Graph graph("value.pt2", at::kCPU, {});
   return value_from(raw, known, rows, {rows}, "stress", graph);
 }
 

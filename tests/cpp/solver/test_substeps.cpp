@@ -39,7 +39,7 @@ at::Tensor residual(const Tensors& x) {
 }
 
 struct Fixture {
-  GraphStore graphs{-1};
+  GraphStore graphs{at::kCPU};
   State state;
   Call call{3, {3}, at::TensorOptions().dtype(at::kDouble), {}, std::nullopt};
   std::vector<SolveRecord> records;
