@@ -61,9 +61,13 @@ void report(BlockRecords records, const Call & call, at::ScalarType dtype)
     std::vector<SolveRecord> parts;
     for (auto & block : records)
       parts.push_back(std::move(block[k]));
+    const bool has_failed = std::any_of(parts.begin(), parts.end(), [](const SolveRecord & part)
+                                        { return !part.rows.all_converged(); });
+    if (!has_failed)
+      for (auto & part : parts)
+        part.unknowns.clear(); // only an error tells them
     auto record = merged(std::move(parts));
     record.batch = call.batch;
-    const bool has_failed = !record.rows.all_converged();
     if (call.records)
       call.records->push_back(record);
     if (!has_failed)

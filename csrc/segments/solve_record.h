@@ -30,7 +30,8 @@ struct SolveRecord
   NewtonResult rows;                  // without the unknowns; counts are over all attempts
   std::vector<std::int64_t> substeps; // parts into which the increment was divided, 1 for none
   std::vector<SolveAttempt> attempts; // in the order they were made
-  std::vector<std::pair<std::string, at::Tensor>> unknowns; // by name, (rows, *sub, *base)
+  // Last iterates by name, (rows, *sub, *base), for the error that a failed row is.
+  std::vector<std::pair<std::string, at::Tensor>> unknowns;
   std::int64_t max_substepping_level;
 };
 
