@@ -63,6 +63,27 @@ std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed)
   return values;
 }
 
+at::Tensor flattened(const Groups & groups)
+{
+  std::vector<at::Tensor> parts;
+  for (const auto & group : groups)
+    parts.push_back(group.flatten(1));
+  return parts.size() == 1 ? parts.front().contiguous() : at::cat(parts, 1);
+}
+
+Groups unflattened(const at::Tensor & flat, const Groups & like)
+{
+  Groups groups;
+  std::int64_t offset = 0;
+  for (const auto & group : like)
+  {
+    const auto width = group.numel() / group.size(0);
+    groups.push_back(flat.narrow(1, offset, width).reshape(group.sizes()).contiguous());
+    offset += width;
+  }
+  return groups;
+}
+
 at::Tensor take_rows(const at::Tensor & tensor, const at::Tensor & rows)
 {
   if (!is_plain(tensor))

@@ -26,6 +26,12 @@ at::Tensor pack(const Group & group, std::int64_t rows, const Lookup & value_of)
 /// possible.
 std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed);
 
+/// All groups side by side, (rows, n).
+at::Tensor flattened(const Groups & groups);
+
+/// The inverse, with the shapes of `like`.
+Groups unflattened(const at::Tensor & flat, const Groups & like);
+
 /// The rows (axis 0) that `rows` (int64, on the same device) lists.
 at::Tensor take_rows(const at::Tensor & tensor, const at::Tensor & rows);
 

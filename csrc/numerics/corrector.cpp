@@ -44,29 +44,6 @@ void correct(double * d, const double * steps, std::int64_t count, std::int64_t 
   }
 }
 
-at::Tensor side_by_side(const Groups & groups)
-{
-  if (groups.size() == 1)
-    return groups.front().reshape({groups.front().size(0), -1});
-  std::vector<at::Tensor> columns;
-  for (const auto & group : groups)
-    columns.push_back(group.reshape({group.size(0), -1}));
-  return at::cat(columns, 1);
-}
-
-Groups apart(const at::Tensor & columns, const Groups & like)
-{
-  Groups groups;
-  std::int64_t offset = 0;
-  for (const auto & group : like)
-  {
-    const auto width = group.numel() / group.size(0);
-    groups.push_back(columns.narrow(1, offset, width).reshape(group.sizes()).contiguous());
-    offset += width;
-  }
-  return groups;
-}
-
 void append(at::Tensor & rows, std::int64_t count)
 {
   if (rows.defined())
@@ -79,7 +56,7 @@ NewtonUpdate Corrector::update(const NonlinearSystem & system, const Iterate & c
 {
   NewtonUpdate update;
   renew_due_factors(system, current, update);
-  auto d = factors_.solve(side_by_side(current.b));
+  auto d = factors_.solve(flattened(current.b));
   const auto n = d.size(1);
   auto * values = d.mutable_data_ptr<double>();
   const auto * scales = scales_.const_data_ptr<double>();
@@ -100,7 +77,7 @@ NewtonUpdate Corrector::update(const NonlinearSystem & system, const Iterate & c
   }
   for (const auto row : update.failed_rows)
     d.select(0, row).zero_();
-  update.du = apart(d, current.b);
+  update.du = unflattened(d, current.b);
   return update;
 }
 

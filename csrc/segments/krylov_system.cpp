@@ -15,29 +15,6 @@ namespace neml2_aoti_plugin
 namespace
 {
 
-/// All groups side by side: (rows, n).
-at::Tensor flattened(const Groups & groups)
-{
-  std::vector<at::Tensor> parts;
-  for (const auto & group : groups)
-    parts.push_back(group.flatten(1));
-  return parts.size() == 1 ? parts.front().contiguous() : at::cat(parts, 1);
-}
-
-/// The inverse, with the shapes of `like`.
-Groups unflattened(const at::Tensor & flat, const Groups & like)
-{
-  Groups groups;
-  std::int64_t offset = 0;
-  for (const auto & group : like)
-  {
-    const auto width = group.numel() / group.size(0);
-    groups.push_back(flat.narrow(1, offset, width).reshape(group.sizes()).contiguous());
-    offset += width;
-  }
-  return groups;
-}
-
 std::vector<std::int64_t> counts_on_host(const at::Tensor & counts)
 {
   const auto host = counts.to(at::kCPU).contiguous();
