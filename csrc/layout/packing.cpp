@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <cstring>
 
@@ -61,6 +62,21 @@ std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed)
     offset += width;
   }
   return values;
+}
+
+Groups narrowed(const Groups & groups, std::int64_t begin, std::int64_t count)
+{
+  Groups part;
+  for (const auto & group : groups)
+    part.push_back(group.narrow(0, begin, count));
+  return part;
+}
+
+at::Tensor extended(const at::Tensor & tensor, std::int64_t rows)
+{
+  auto shape = tensor.sizes().vec();
+  shape.front() = rows;
+  return at::cat({tensor, at::zeros(shape, tensor.options())}, 0);
 }
 
 at::Tensor flattened(const Groups & groups)

@@ -26,6 +26,12 @@ at::Tensor pack(const Group & group, std::int64_t rows, const Lookup & value_of)
 /// possible.
 std::vector<at::Tensor> unpack(const Group & group, const at::Tensor & packed);
 
+/// Rows [begin, begin + count) of every group; views.
+Groups narrowed(const Groups & groups, std::int64_t begin, std::int64_t count);
+
+/// As many rows more, of zeros.
+at::Tensor extended(const at::Tensor & tensor, std::int64_t rows);
+
 /// All groups side by side, (rows, n).
 at::Tensor flattened(const Groups & groups);
 

@@ -57,7 +57,8 @@ std::optional<DirectSolver> DirectSolver::for_groups(const std::vector<Group> & 
   {
     const bool is_block = group.structure == Structure::Block;
     blocks += is_block;
-    parts.push_back({is_block ? element_count(group.sub_batch_shape) : 1, group_width(group)});
+    parts.push_back(
+        {is_block, is_block ? element_count(group.sub_batch_shape) : 1, group_width(group)});
   }
   const bool has_complement = blocks == 1 && parts.size() == 2;
   if (blocks > 0 && parts.size() > 1 && !has_complement)
@@ -67,8 +68,8 @@ std::optional<DirectSolver> DirectSolver::for_groups(const std::vector<Group> & 
 
 bool DirectSolver::is_dense() const
 {
-  return std::all_of(parts_.begin(), parts_.end(),
-                     [](const Part & part) { return part.sites == 1; });
+  return std::none_of(parts_.begin(), parts_.end(),
+                      [](const Part & part) { return part.is_block; });
 }
 
 NewtonUpdate DirectSolver::solve(const std::vector<at::Tensor> & blocks) const
@@ -94,24 +95,18 @@ NewtonUpdate DirectSolver::solve_sites(const std::vector<at::Tensor> & blocks) c
 NewtonUpdate DirectSolver::solve_assembled(const std::vector<at::Tensor> & blocks) const
 {
   const auto count = parts_.size();
-  const auto first_b = blocks.end() - static_cast<std::ptrdiff_t>(count);
-  const auto b = at::cat(std::vector<at::Tensor>(first_b, blocks.end()), -1);
-  auto [x, singular_rows] = solve_once(assembled(blocks, count, count), b, b.size(1));
-  Groups du;
-  std::int64_t offset = 0;
-  for (const auto & part : parts_)
-  {
-    du.push_back(x.narrow(-1, offset, part.width).contiguous());
-    offset += part.width;
-  }
-  return update_of(std::move(du), std::move(singular_rows));
+  const Groups b(blocks.end() - static_cast<std::ptrdiff_t>(count), blocks.end());
+  const auto right = flattened(b);
+  auto [x, singular_rows] = solve_once(assembled(blocks, count, count), right, right.size(1));
+  return update_of(unflattened(x, b), std::move(singular_rows));
 }
 
 NewtonUpdate DirectSolver::solve_by_complement(const std::vector<at::Tensor> & blocks) const
 {
-  const std::size_t block = parts_[0].sites > 1 ? 0 : 1;
+  const std::size_t block = parts_[0].is_block ? 0 : 1;
   const std::size_t dense = 1 - block;
-  const auto & [sites, width] = parts_[block];
+  const auto sites = parts_[block].sites;
+  const auto width = parts_[block].width;
   const auto order = parts_[dense].width;
   const auto rows = blocks.back().size(0);
   const auto by_site = [&](const at::Tensor & tensor, std::int64_t height, std::int64_t columns)

@@ -3,8 +3,8 @@
 // Three kinds of systems are covered: a block of unknowns at many sites, which are independent of
 // one another; dense groups, which make one matrix together; and a block with a dense group, of
 // which the block is eliminated first,
-//   S = A_dd - A_db A_bb^-1 A_bd,   S x_d = b_d - A_db A_bb^-1 b_b,   x_b = A_bb^-1 (b_b - A_bd
-//   x_d).
+//   S = A_dd - A_db A_bb^-1 A_bd,   S x_d = b_d - A_db A_bb^-1 b_b,
+//   x_b = A_bb^-1 (b_b - A_bd x_d).
 #pragma once
 
 #include <optional>
@@ -34,7 +34,8 @@ public:
 private:
   struct Part
   {
-    std::int64_t sites; // 1 for a dense group
+    bool is_block;
+    std::int64_t sites; // 1 for a dense group, and for a block of one site
     std::int64_t width;
   };
 

@@ -66,6 +66,20 @@ const check::Tests tests{
   same(last.du.at(1), x);
   same(last.du.at(0), y);
 }},
+{"direct_solver_eliminates_a_block_of_one_site", [] {
+  const Group one_site{Structure::Block, {1}, {{"z", {3}, {1}}}};
+  const auto a = numbers({6, 5, 5}, 1, true);
+  const auto b = numbers({6, 5}, 2);
+  const auto cut = [&](std::int64_t i, std::int64_t n, std::int64_t j, std::int64_t m) {
+    return a.narrow(1, i, n).narrow(2, j, m).contiguous();
+  };
+  const auto update = DirectSolver::for_groups({one_site, two})->solve(
+      {cut(0, 3, 0, 3).unsqueeze(1), cut(0, 3, 3, 2).unsqueeze(1), cut(3, 2, 0, 3).unsqueeze(1), cut(3, 2, 3, 2),
+       b.narrow(1, 0, 3).contiguous().unsqueeze(1), b.narrow(1, 3, 2).contiguous()});
+  check::equal(update.du.at(0).sizes().vec(), {6, 1, 3});
+  const auto x = at::cat({update.du.at(0).flatten(1), update.du.at(1)}, 1).unsqueeze(-1);
+  check::that(largest(row_matmul(a, x).squeeze(-1) - b) < 1e-13);
+}},
 {"direct_solver_fails_the_singular_row_alone", [] {
   auto a = numbers({6, 3, 3}, 1, true);
   a.select(0, 4).zero_();
