@@ -22,6 +22,7 @@ sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS.parent / "tests")]
 from suite.disturbance import read  # noqa: E402
 from suite.history import overrides  # noqa: E402
 from suite.loadings import all_hard  # noqa: E402
+from suite.machine import kernel_bytes  # noqa: E402
 from suite.models import MODELS, BenchModel, Tensors, increment  # noqa: E402
 from suite.operations import OPERATIONS  # noqa: E402
 from suite.runtimes import Runtime  # noqa: E402
@@ -73,10 +74,7 @@ def memory(runtime: Runtime, case: str, operation: str, rows: int) -> dict[str, 
 
 
 def _status(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"/proc/self/status has no {field}")
+    return kernel_bytes("/proc/self/status", field)
 
 
 def driver(runtime: Runtime, case: str, rows: int, result: str) -> dict[str, Any]:

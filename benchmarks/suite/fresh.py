@@ -15,6 +15,7 @@ from typing import Any
 
 from suite.blocks import Block
 from suite.disturbance import Reading
+from suite.machine import kernel_bytes
 from suite.runtimes import Runtime
 
 PROBE = Path(__file__).resolve().parent.parent / "probe.py"
@@ -90,7 +91,4 @@ def _block(answer: dict[str, Any]) -> Block:
 
 def available_memory() -> int:
     """Bytes that processes could still take without swapping."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError("/proc/meminfo has no MemAvailable")
+    return kernel_bytes("/proc/meminfo", "MemAvailable")

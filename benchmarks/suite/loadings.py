@@ -21,8 +21,8 @@ def from_easy_to_hard(rows: int, easiest: float) -> torch.Tensor:
 
     A batch of one row gets the largest.
     """
-    exponents = torch.linspace(0.0, 1.0, rows, dtype=torch.float64).flip(0)
-    return easiest ** exponents.flip(0)[_shuffled(rows)] if rows > 1 else all_hard(rows, easiest)
+    exponents = torch.linspace(0.0, 1.0, rows, dtype=torch.float64)
+    return easiest ** exponents[_shuffled(rows)] if rows > 1 else all_hard(rows, easiest)
 
 
 def few_hard(rows: int, easiest: float) -> torch.Tensor:

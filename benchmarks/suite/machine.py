@@ -49,6 +49,14 @@ def describe(threads: int, kernel_threads: int) -> Machine:
     )
 
 
+def kernel_bytes(file: str, field: str) -> int:
+    """A size that the kernel states in KiB, as in ``/proc/meminfo`` and ``/proc/self/status``."""
+    for line in Path(file).read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"{file} has no {field}")
+
+
 def _cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

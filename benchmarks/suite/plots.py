@@ -46,11 +46,7 @@ def _written(
 
 def _time_per_row(results: Sequence[Result], axes: Any) -> bool:
     """Time per row over the batch size, both runtimes, all rows hard."""
-    for colour, (model, line) in enumerate(_by_model(results, "forward", "hom").items()):
-        rows = [result.rows for result in line]
-        style = {"color": f"C{colour}", "marker": "o", "markersize": 3}
-        axes.loglog(rows, [result.ours for result in line], label=model, **style)
-        axes.loglog(rows, [result.reference for result in line], linestyle=":", **style)
+    _both_over_rows(_by_model(results, "forward", "hom"), axes)
     axes.set_xlabel("rows")
     axes.set_ylabel("time per row (us)")
     axes.set_title("forward, every row hard: ours (lines) and neml2 (dots)")
@@ -82,11 +78,7 @@ def _gain(results: Sequence[Result], axes: Any) -> bool:
 
 def _memory(results: Sequence[Result], axes: Any) -> bool:
     """Growth of the peak over the batch size."""
-    for colour, (model, line) in enumerate(_by_model(results, "memory", "hom").items()):
-        rows = [result.rows for result in line]
-        style = {"color": f"C{colour}", "marker": "o", "markersize": 3}
-        axes.loglog(rows, [result.ours for result in line], label=model, **style)
-        axes.loglog(rows, [result.reference for result in line], linestyle=":", **style)
+    _both_over_rows(_by_model(results, "memory", "hom"), axes)
     axes.set_xlabel("rows")
     axes.set_ylabel("growth of the peak per row (KiB)")
     axes.set_title("memory of a forward call: ours (lines) and neml2 (dots)")
@@ -115,6 +107,15 @@ def _unknowns(results: Sequence[Result], axes: Any) -> bool:
     axes.set_ylabel("time per row (us)")
     axes.set_title(f"forward, {rows} rows, every row hard")
     return True
+
+
+def _both_over_rows(series: Series, axes: Any) -> None:
+    """Our figure as a line and that of the reference as dots, in one colour per model."""
+    for colour, (model, line) in enumerate(series.items()):
+        rows = [result.rows for result in line]
+        style = {"color": f"C{colour}", "marker": "o", "markersize": 3}
+        axes.loglog(rows, [result.ours for result in line], label=model, **style)
+        axes.loglog(rows, [result.reference for result in line], linestyle=":", **style)
 
 
 def _by_model(results: Sequence[Result], operation: str, loading: str) -> Series:

@@ -106,7 +106,8 @@ def markdown(machine: Machine, results: Sequence[Result], left_out: Sequence[str
     """The whole report."""
     facts = "\n".join(f"- {name.replace('_', ' ')}: {v}" for name, v in asdict(machine).items())
     return (
-        f"# Ours against neml2's own runtime\n\n{facts}\n\n{summary(results)}\n\n{table(results)}\n"
+        f"# Ours against neml2's own runtime\n\n{facts}\n\n{summary(results, left_out)}\n\n"
+        f"{table(results)}\n"
     )
 
 

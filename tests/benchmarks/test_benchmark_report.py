@@ -90,6 +90,11 @@ def test_report_names_machine_and_versions() -> None:
     assert table([result()]) in text
 
 
+def test_the_report_lists_what_was_left_out() -> None:
+    text = markdown(MACHINE, [result()], ["crystal forward hom 1048576, which would take 900 s"])
+    assert "- Left out: crystal forward hom 1048576, which would take 900 s." in text
+
+
 def test_record_holds_every_block() -> None:
     timing = Timing(pairs=(pair(1e-3, 2e-3), pair(1e-3, 4e-3, foreign=1.0)))
     facts = {"model": "m", "unknowns": 7, "operation": "jvp", "loading": "hom", "rows": 10}
