@@ -1,6 +1,5 @@
 #include "numerics/corrector.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include "numerics/convergence.h"
@@ -42,12 +41,6 @@ void correct(double * d, const double * steps, std::int64_t count, std::int64_t 
       for (std::int64_t i = 0; i < n; ++i)
         d[i] /= 1.0 - part;
   }
-}
-
-void append(at::Tensor & rows, std::int64_t count)
-{
-  if (rows.defined())
-    rows = at::cat({rows, at::empty({count, rows.size(1)}, rows.options())}, 0);
 }
 
 } // namespace
@@ -154,9 +147,11 @@ void Corrector::extend(std::int64_t rows)
   const auto count = steps_.size() + static_cast<std::size_t>(rows);
   steps_.resize(count, 0);
   has_corrected_.resize(count, false);
+  if (!history_.defined())
+    return;
   factors_.extend(rows);
-  append(scales_, rows);
-  append(history_, rows);
+  scales_ = extended(scales_, rows);
+  history_ = extended(history_, rows);
 }
 
 } // namespace neml2_aoti_plugin

@@ -3,13 +3,12 @@
 // After a Newton update a row keeps the factors of A and goes on by Broyden's "good" updates of the
 // matrix, each of rank one,
 //   B+ = B + (r+ s^T W^2) / (s^T W^2 s),   s = the step that led to r+ = r(u + s),
-// for as long as they reduce |r| well. Near the solution Newton takes over, so that a solution is
-// as accurate as his last update makes it. W scales unknowns of different units by the norms of the
-// columns of A. Only the factors of A and the steps are kept: with d = -A^-1 r+ and steps s_0 ..
-// s_k
+// for as long as they reduce |r| well. Once they have brought |r| under its target, one more Newton
+// update makes the solution as accurate as it is without them. W scales unknowns of different units
+// by the norms of the columns of A. Only the factors of A and the steps are kept: with d = -A^-1 r+
+// and steps s_0 to s_k
 //   d <- d + (s_j . d / s_j . s_j) s_j+1  for j < k,   s_k+1 = d / (1 - s_k . d / s_k . s_k)
-// (Kelley, Iterative Methods for Linear and Nonlinear Equations, SIAM 1995, algorithm brsol, ch.
-// 7).
+// (Kelley, Iterative Methods for Linear and Nonlinear Equations, SIAM 1995, chapter 7, brsol).
 //
 // Rows are independent of one another: of each it is known how many steps it has taken since its
 // last Newton update, and whether the next one is due.

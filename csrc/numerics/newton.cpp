@@ -29,14 +29,6 @@ double larger(double first, double second)
   return std::isnan(first) || second <= first ? first : second;
 }
 
-Groups rows_from(const Groups & groups, std::int64_t begin, std::int64_t count)
-{
-  Groups part;
-  for (const auto & group : groups)
-    part.push_back(group.narrow(0, begin, count));
-  return part;
-}
-
 Groups joined(const Groups & first, const Groups & second)
 {
   if (first.empty() || second.empty())
@@ -271,7 +263,7 @@ private:
     std::iota(rows.begin(), rows.end(), begin);
     const bool are_all = count == solve_.rows;
     const auto device = solve_.guess.front().device();
-    Iterate fresh{rows_from(solve_.guess, begin, count), {}};
+    Iterate fresh{narrowed(solve_.guess, begin, count), {}};
     auto part = are_all ? nullptr : solve_.system.restricted_to(row_index(rows, device));
     fresh.b = (are_all ? solve_.system : *part).residual(fresh.u);
     const auto norms = row_norm(fresh.b);

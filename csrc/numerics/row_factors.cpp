@@ -1,9 +1,7 @@
 #include "numerics/row_factors.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
 
 #include <memory>
 
@@ -79,10 +77,8 @@ RowFactors RowFactors::restricted_to(const at::Tensor & rows) const
 
 void RowFactors::extend(std::int64_t rows)
 {
-  if (!factors_.defined())
-    return;
-  factors_ = at::cat({factors_, at::zeros({rows, factors_.size(1)}, factors_.options())}, 0);
-  pivots_ = at::cat({pivots_, at::zeros({rows, pivots_.size(1)}, pivots_.options())}, 0);
+  factors_ = extended(factors_, rows);
+  pivots_ = extended(pivots_, rows);
 }
 
 void RowFactors::put(const at::Tensor & rows, const RowFactors & other)

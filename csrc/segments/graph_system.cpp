@@ -119,23 +119,14 @@ std::int64_t SolveGraphs::known_chunk_rows() const
 
 std::int64_t SolveGraphs::chunk_rows(const SolveArguments & arguments, const Groups & u) const
 {
-  if (!is_row_by_row() || arguments.placement || !u.front().is_cpu())
-    return all_at_once;
   auto & graph = dearest();
-  const auto of_first = [](const Groups & groups, std::int64_t rows)
-  {
-    Groups first;
-    for (const auto & group : groups)
-      first.push_back(group.narrow(0, 0, rows));
-    return first;
-  };
   const auto run = [&](std::int64_t rows)
   {
-    graph.run(SolveArguments{of_first(arguments.givens, rows), arguments.parameters, rows}.with(
-        of_first(u, rows)));
+    const SolveArguments first{narrowed(arguments.givens, 0, rows), arguments.parameters, rows};
+    graph.run(first.with(narrowed(u, 0, rows)));
   };
-  const auto pace = measured_pace(graph, arguments.rows, run);
-  return pace ? pace->chunk_rows : default_chunk_rows;
+  measured_pace(graph, arguments.rows, run);
+  return known_chunk_rows();
 }
 
 } // namespace neml2_aoti_plugin

@@ -55,7 +55,8 @@ public:
 
   std::unique_ptr<NonlinearSystem> system(SolveArguments arguments) const;
 
-  /// How many rows are best iterated together, as far as is known or as measured on these.
+  /// How many rows are best iterated together, as far as is known, or as measured on these: for
+  /// systems on the processor whose rows may be run apart.
   std::int64_t known_chunk_rows() const;
   std::int64_t chunk_rows(const SolveArguments & arguments, const Groups & u) const;
 
