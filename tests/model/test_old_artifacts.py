@@ -201,9 +201,8 @@ def test_parameter_that_was_traced_between_inputs_reaches_its_argument(
 def test_each_solve_keeps_the_settings_that_its_file_gives_it() -> None:
     model = Model(compiled_feature("two_updates", "schema3").metadata)
     solves: list[SolveRecord] = []
-    found = model.forward(
-        {"load": torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64)}, None, solves
-    )
+    load = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64)
+    found = model.forward(with_guesses(model, {"load": load}), None, solves)
     first, second = solves
     settings = [(s.absolute_tolerance, s.relative_tolerance, s.max_iterations) for s in solves]
     assert settings == [(1e-12, 1e-12, 30), (1e-3, 1e-2, 7)]
@@ -211,7 +210,7 @@ def test_each_solve_keeps_the_settings_that_its_file_gives_it() -> None:
     assert second.residual_norms.max() > 1e-6
     assert second.iterations.max() < first.iterations.max()
     root, next_ = found["root"], found["next"]
-    torch.testing.assert_close(root + root**2, torch.tensor([1.0, 2.0, 6.0]).double())
+    torch.testing.assert_close(root + root**2, load)
     left = next_ + next_**2 - root
     torch.testing.assert_close(left.abs(), second.residual_norms, rtol=1e-6, atol=0.0)
     segments = [s for s in model.manifest.segments if isinstance(s, ImplicitSegment)]
