@@ -1,5 +1,6 @@
 // The operations of a model: dictionaries in and out, the interpreter lock released while graphs
 // run.
+#include <c10/core/AutogradState.h>
 #include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
 
@@ -92,6 +93,28 @@ py::dict to_dict(const NamedBlocks & blocks)
   return result;
 }
 
+/// Whether what happens to the tensor is to be differentiated or transformed.
+bool is_tracked(const at::Tensor & tensor)
+{
+  constexpr c10::DispatchKeySet transforms(
+      {c10::DispatchKey::FuncTorchBatched, c10::DispatchKey::FuncTorchGradWrapper});
+  if (tensor.key_set().has_any(transforms))
+    return true;
+  const auto & modes = c10::AutogradState::get_tls_state();
+  return (modes.get_grad_mode() && tensor.requires_grad()) ||
+         (modes.get_fw_grad_mode() && tensor._fw_grad(0).defined());
+}
+
+bool is_tracked(const ObservedModel & model, const Request & request)
+{
+  const auto any = [](const auto & named)
+  {
+    return std::any_of(named.begin(), named.end(),
+                       [](const auto & entry) { return is_tracked(entry.second); });
+  };
+  return any(request.inputs) || any(request.parameter_overrides) || any(model.parameters().slots());
+}
+
 /// Lets Python handle signals, such as that of Ctrl-C, now and then. True if the handler raised.
 bool has_pending_signal()
 {
@@ -146,6 +169,9 @@ py::dict values(const ObservedModel & model, const py::object & inputs,
                 const py::object & overrides, const py::object & solves)
 {
   auto request = to_request(model, inputs, overrides);
+  if (!model.differentiate().is_none() && is_tracked(model, request))
+    return model.differentiate()(py::cast(model, py::return_value_policy::reference), inputs,
+                                 overrides, solves);
   return to_dict(run(model, request, solves, [&] { return (model.*operation)(request); }));
 }
 
@@ -178,6 +204,26 @@ py::dict param_vjp(const ObservedModel & model, const py::object & inputs,
   auto request = to_request(model, inputs, overrides);
   const auto weights = to_tensors(cotangents, "cotangent");
   return to_dict(run(model, request, solves, [&] { return model.param_vjp(request, weights); }));
+}
+
+py::tuple record(const ObservedModel & model, const py::object & inputs,
+                 const py::object & overrides, const py::object & solves)
+{
+  auto request = to_request(model, inputs, overrides);
+  auto [outputs, recording] = run(model, request, solves, [&] { return model.record(request); });
+  return py::make_tuple(to_dict(outputs), std::make_shared<Recording>(std::move(recording)));
+}
+
+py::tuple pull_back(const ObservedModel & model, const std::shared_ptr<Recording> & recording,
+                    const py::object & cotangents, std::set<std::string> inputs,
+                    std::set<std::string> parameters)
+{
+  const auto weights = to_tensors(cotangents, "cotangent");
+  const Wanted wanted{std::move(inputs), std::move(parameters)};
+  Request request;
+  const auto gradients =
+      run(model, request, py::none(), [&] { return model.pull_back(*recording, weights, wanted); });
+  return py::make_tuple(to_dict(gradients.inputs), to_dict(gradients.parameters));
 }
 
 py::list names(const std::vector<BoundaryVariable> & variables)
@@ -220,9 +266,12 @@ void bind_model(py::module_ & module)
 {
   const auto overrides = "param_overrides"_a = py::none();
   const auto solves = "solves"_a = py::none();
+  py::class_<Recording, std::shared_ptr<Recording>>(module, "Recording")
+      .def_property_readonly("batch_shape",
+                             [](const Recording & recording) { return recording.call.batch; });
   py::class_<ObservedModel>(module, "Model")
-      .def(py::init<ModelDescription, py::object, py::object>(), "description"_a, "observer"_a,
-           "unpack"_a = py::none())
+      .def(py::init<ModelDescription, py::object, py::object, py::object>(), "description"_a,
+           "observer"_a, "unpack"_a = py::none(), "differentiate"_a = py::none())
       .def_property_readonly("device", [](const ObservedModel & model) { return model.device(); })
       .def_property_readonly("dtype", &dtype)
       .def_property_readonly("input_names", [](const ObservedModel & model)
@@ -240,6 +289,8 @@ void bind_model(py::module_ & module)
       .def("jacobian", &blocks<&Model::jacobian>, "inputs"_a, overrides, solves)
       .def("param_jacobian", &blocks<&Model::param_jacobian>, "inputs"_a, overrides, solves)
       .def("param_vjp", &param_vjp, "inputs"_a, "cotangents"_a, overrides, solves)
+      .def("record", &record, "inputs"_a, overrides, solves)
+      .def("pull_back", &pull_back, "recording"_a, "cotangents"_a, "inputs"_a, "parameters"_a)
       .def("named_parameters",
            [](const ObservedModel & model) { return to_dict(model.parameters().slots()); })
       .def("set_parameter", &set_parameter, "name"_a, "value"_a)

@@ -15,11 +15,16 @@ class ObservedModel : public Model
 public:
   /// `observer` is a module or object with is_listening() and report(solves).
   /// `unpack` is None or takes the path of a package and returns that of its unpacked library.
+  /// `differentiate` is None or takes what forward() does, in place of which it is called where
+  /// gradients are to be known.
   ObservedModel(ModelDescription description, pybind11::object observer,
-                const pybind11::object & unpack)
-      : Model(std::move(description), unpack_by(unpack)), observer_(std::move(observer))
+                const pybind11::object & unpack, pybind11::object differentiate)
+      : Model(std::move(description), unpack_by(unpack)), observer_(std::move(observer)),
+        differentiate_(std::move(differentiate))
   {
   }
+
+  const pybind11::object & differentiate() const { return differentiate_; }
 
   /// Appends what a call recorded to the caller's list `solves`, unless that is None, and tells the
   /// observer, if it listens or a linear solve missed its tolerance.
@@ -29,6 +34,7 @@ private:
   static Unpack unpack_by(const pybind11::object & callable);
 
   pybind11::object observer_;
+  pybind11::object differentiate_;
 };
 
 } // namespace neml2_aoti_plugin

@@ -164,10 +164,9 @@ Inputs::prepare_tangents(const TensorMap & given, const Shape & batch, std::int6
   return columns;
 }
 
-std::unordered_map<std::string, at::Tensor> Inputs::prepare_cotangents(const TensorMap & given,
-                                                                       const ShapeTable & shapes,
-                                                                       const Shape & batch,
-                                                                       std::int64_t rows) const
+std::unordered_map<std::string, at::Tensor>
+Inputs::prepare_cotangents(const TensorMap & given, const SubBatchOf & sub_batch_of,
+                           const Shape & batch, std::int64_t rows) const
 {
   std::unordered_map<std::string, at::Tensor> prepared;
   for (const auto & [name, tensor] : given)
@@ -177,8 +176,7 @@ std::unordered_map<std::string, at::Tensor> Inputs::prepare_cotangents(const Ten
       throw InputError("cotangent '" + name + "' is not of an output; the model returns " +
                        names_of(outputs_));
     auto variable = *output;
-    if (const auto known = shapes.find(output->name))
-      variable.sub_batch_shape = known->sub_batch;
+    variable.sub_batch_shape = sub_batch_of(output->name);
     prepared[output->name] = prepare_direction("cotangent", variable, tensor, batch, rows);
   }
   return prepared;

@@ -2,10 +2,10 @@
 // float64, contiguous.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "description/model_description.h"
-#include "layout/shape_table.h"
 #include "model/named_tensors.h"
 #include "segments/segment.h"
 
@@ -33,9 +33,10 @@ public:
   prepare_tangents(const TensorMap & given, const Shape & batch, std::int64_t rows) const;
 
   /// The cotangents that were given, by authored name of the output, at (rows, *sub, *base).
-  /// `shapes` says what sub-batch axes an output has.
+  /// `sub_batch_of` says what sub-batch axes an output has, as far as is known.
+  using SubBatchOf = std::function<std::optional<Shape>(const std::string & output)>;
   std::unordered_map<std::string, at::Tensor> prepare_cotangents(const TensorMap & given,
-                                                                 const ShapeTable & shapes,
+                                                                 const SubBatchOf & sub_batch_of,
                                                                  const Shape & batch,
                                                                  std::int64_t rows) const;
 

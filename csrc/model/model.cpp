@@ -12,6 +12,7 @@
 #include "execution/blocks.h"
 #include "layout/shape_table.h"
 #include "layout/shapes.h"
+#include "model/prepared.h"
 #include "model/results.h"
 #include "model/tensor_checks.h"
 #include "numerics/convergence_error.h"
@@ -80,13 +81,6 @@ void report(BlockRecords records, const Call & call, at::ScalarType dtype)
 }
 
 } // namespace
-
-/// One call: its rows, and what results must not share.
-struct Model::Prepared
-{
-  Work work;
-  ForeignStorage foreign;
-};
 
 Model::Model(ModelDescription description, Unpack unpack)
     : description_(std::move(description)), device_(description_.device),
@@ -224,9 +218,12 @@ RowResults Model::run(Prepared & prepared, const Tangents & seeds, const Collect
 
 RowResults Model::run_segments(Work & work, const Collect & collect) const
 {
+  if (work.is_recorded)
+    work.tape.resize(segments_.size());
   if (!work.is_collected_alone)
-    for (const auto & segment : segments_)
-      segment->run(work.state, work.has_tangents ? &work.tangents : nullptr, work.call);
+    for (std::size_t k = 0; k < segments_.size(); ++k)
+      segments_[k]->run(work.state, work.has_tangents ? &work.tangents : nullptr,
+                        work.is_recorded ? &work.tape[k] : nullptr, work.call);
   return collect(work);
 }
 
@@ -450,9 +447,8 @@ RowResult Model::block_from(const Work & work, const std::string & seed,
                             const Shape & input_base) const
 {
   const auto & call = work.call;
-  const Shape value = output_value(work.state, output).data.sizes().vec();
-  const Shape output_sub_batch(value.begin() + 1,
-                               value.end() - static_cast<std::ptrdiff_t>(output.base_shape.size()));
+  const auto output_sub_batch =
+      sub_batch_of(output_value(work.state, output).data, output.base_shape);
   const BlockShape shape{output_sub_batch, output.base_shape, input_sub_batch, input_base};
   if (!shape.is_representable())
     throw UnsupportedFeatureError("the derivative of output '" + output.public_name +
@@ -515,7 +511,14 @@ NamedTensors Model::param_vjp(const Request & request, const TensorMap & cotange
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   auto prepared = prepare(request);
   const auto & call = prepared.work.call;
-  const auto weights = inputs_.prepare_cotangents(cotangents, shapes_, call.batch, call.rows);
+  const auto weights = inputs_.prepare_cotangents(
+      cotangents,
+      [&](const std::string & output)
+      {
+        const auto known = shapes_.find(output);
+        return known ? known->sub_batch : std::nullopt;
+      },
+      call.batch, call.rows);
   const bool has_adjoint = only_forward_ && only_forward_->adjoint();
   prepared.work.has_tangents = !has_adjoint;
   prepared.work.is_collected_alone = has_adjoint;
@@ -550,13 +553,13 @@ NamedTensors Model::param_vjp(const Request & request, const TensorMap & cotange
 }
 
 /// By authored name; parameters that no cotangent reaches are left out.
-Model::Gradients Model::gradients_per_row(const Work & work, const Gradients & cotangents) const
+CotangentMap Model::gradients_per_row(const Work & work, const CotangentMap & cotangents) const
 {
   const auto of_these_rows = [&](const at::Tensor & cotangent)
   { return cotangent.narrow(0, work.block.begin, work.block.count); };
   if (only_forward_ && only_forward_->adjoint())
   {
-    Gradients complete;
+    CotangentMap complete;
     for (const auto & output : description_.outputs)
     {
       const auto given = cotangents.find(output.name);
@@ -567,7 +570,7 @@ Model::Gradients Model::gradients_per_row(const Work & work, const Gradients & c
     }
     return only_forward_->parameter_gradients(work.state, complete, work.call);
   }
-  Gradients gradients;
+  CotangentMap gradients;
   for (const auto & [output, cotangent] : cotangents)
     for (const auto & [parameter, tangent] : work.tangents.of(output))
     {

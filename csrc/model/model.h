@@ -21,6 +21,7 @@
 #include "model/inputs.h"
 #include "model/named_tensors.h"
 #include "model/parameters.h"
+#include "model/recording.h"
 #include "model/request.h"
 #include "model/work.h"
 #include "segments/forward_segment.h"
@@ -73,6 +74,16 @@ public:
   /// (*batch, *parameter_base). Outputs without a cotangent do not count.
   NamedTensors param_vjp(const Request & request, const TensorMap & cotangents) const;
 
+  /// Outputs at the full common batch, and what pull_back() needs, in memory that grows with the
+  /// rows.
+  std::pair<NamedTensors, Recording> record(const Request & request) const;
+
+  /// Gradients of sum(cotangent * output), by the wanted inputs, row by row and of the shape
+  /// (*batch, *sub, *base), and by the wanted parameters, as of param_vjp(). Every pair of an
+  /// output that has a cotangent and something wanted must have been compiled.
+  Gradients pull_back(const Recording & recording, const TensorMap & cotangents,
+                      const Wanted & wanted) const;
+
 private:
   struct Prepared;
   enum class Batch
@@ -101,8 +112,11 @@ private:
                        const Shape & input_sub_batch, const Shape & input_base) const;
   Tangents input_seeds() const;
   Tangents parameter_seeds() const;
-  using Gradients = std::unordered_map<std::string, at::Tensor>;
-  Gradients gradients_per_row(const Work & work, const Gradients & cotangents) const;
+  CotangentMap gradients_per_row(const Work & work, const CotangentMap & cotangents) const;
+  Moving moving(const Wanted & wanted) const;
+  void require_pairs(const TensorMap & cotangents, const Wanted & wanted) const;
+  RowResults pull_back_block(const RecordedBlock & block, const CotangentMap & weights,
+                             const Moving & moving, const Wanted & wanted) const;
 
   template <typename Column, typename Visit>
   void visit_pairs(const DerivativePairs & pairs, const std::vector<Column> & columns,

@@ -89,7 +89,7 @@ void Parameters::set(const std::string & public_name, const at::Tensor & value)
       continue;
     check(entry, value);
     const c10::InferenceMode ordinary_tensors(false);
-    auto slot = value.detach().contiguous();
+    auto slot = (value.requires_grad() ? value : value.detach()).contiguous();
     const std::lock_guard lock(mutex_);
     std::swap(entry.slot, slot);
     return;

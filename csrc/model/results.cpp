@@ -18,6 +18,12 @@ at::Tensor ForeignStorage::own(const at::Tensor & tensor)
   return owned;
 }
 
+Shape sub_batch_of(const at::Tensor & rows, const Shape & base)
+{
+  const Shape shape = rows.sizes().vec();
+  return {shape.begin() + 1, shape.end() - static_cast<std::ptrdiff_t>(base.size())};
+}
+
 at::Tensor with_batch(const at::Tensor & rows, const Shape & batch)
 {
   if (batch.size() == 1)

@@ -28,6 +28,9 @@ private:
   std::vector<const void *> storages_; // few: a search is quicker than a tree
 };
 
+/// The sub-batch axes of a value (rows, *sub, *base).
+Shape sub_batch_of(const at::Tensor & rows, const Shape & base);
+
 /// (rows, *tail) to (*batch, *tail).
 at::Tensor with_batch(const at::Tensor & rows, const Shape & batch);
 

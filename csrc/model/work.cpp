@@ -9,7 +9,14 @@ namespace neml2_aoti_plugin
 
 Work Work::part(const RowRange & rows) const
 {
-  Work part{{block.begin + rows.begin, rows.count}, call, {}, {}, has_tangents, is_collected_alone};
+  Work part{{block.begin + rows.begin, rows.count},
+            call,
+            {},
+            {},
+            has_tangents,
+            is_recorded,
+            {},
+            is_collected_alone};
   part.call.rows = rows.count;
   part.call.batch = {rows.count};
   part.call.records = nullptr;

@@ -28,6 +28,8 @@ struct Work
   State state;
   Tangents tangents; // empty where only values are asked for
   bool has_tangents = false;
+  bool is_recorded = false; // on `tape`
+  Tape tape;
   bool is_collected_alone = false; // what is wanted is found without running the segments first
 
   /// The same for rows of this work.

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
@@ -79,6 +80,19 @@ void accumulate_per_site(SeedTangents & total, const at::Tensor & blocks,
     const auto part = row_matmul(flat(blocks), flat(per_site));
     accumulate(total, seed, part.reshape({rows, -1, columns}));
   }
+}
+
+/// The transposed blocks on the cotangent of the output, (rows, |output|): (rows, |input|).
+at::Tensor pulled_back(const at::Tensor & cotangent, const ForwardSegment::Block & block)
+{
+  const auto matrices = site_matrices(block);
+  const auto rows = cotangent.size(0);
+  if (block.pair->input_sub_batch_shape.empty())
+    return row_matmul(cotangent.unsqueeze(1), matrices.flatten(1, 2)).squeeze(1);
+  const auto sites = matrices.size(1);
+  const auto per_site = cotangent.reshape({rows * sites, 1, -1});
+  return row_matmul(per_site, matrices.expand({rows, -1, -1, -1}).flatten(0, 1))
+      .reshape({rows, -1});
 }
 
 template <typename Described>
@@ -317,8 +331,12 @@ bool ForwardSegment::is_reached_by(const Tangents & tangents) const
                                     [&](const auto & input) { return tangents.has(input); });
 }
 
-void ForwardSegment::run(State & state, Tangents * tangents, const Call & call) const
+void ForwardSegment::run(State & state, Tangents * tangents, Passage * passage,
+                         const Call & call) const
 {
+  if (passage)
+    for (const auto & input : description_.inputs)
+      passage->inputs[input] = value_of(state, input, description_.label);
   ComputedTangents computed;
   if (tangents && call.rows > 0)
     add_direct_tangents(computed, state, *tangents, call); // reads what running overwrites
@@ -356,6 +374,83 @@ void ForwardSegment::add_direct_tangents(ComputedTangents & computed, const Stat
       accumulate(computed[pair.output], pair.parameter,
                  blocks[k].reshape({-1, element_count(pair.output_base_shape),
                                     element_count(pair.parameter_base_shape)}));
+}
+
+void ForwardSegment::pass_on(Moving & moving) const
+{
+  const bool moves =
+      moving.any_variable(description_.inputs) || moving.any_parameter(description_.parameters);
+  for (const auto & output : description_.outputs)
+    if (moves)
+      moving.variables.insert(output);
+    else
+      moving.variables.erase(output);
+}
+
+void ForwardSegment::pull_back(const Passage & passage, Cotangents & cotangents,
+                               const Call & call) const
+{
+  CotangentMap of_outputs;
+  for (const auto & output : description_.outputs)
+    if (const auto cotangent = cotangents.take(output); cotangent.defined())
+      of_outputs[output] = cotangent;
+  if (of_outputs.empty() || call.rows == 0)
+    return;
+  if (cotangents.wanted().any_parameter(description_.parameters))
+    pull_back_to_parameters(passage, of_outputs, cotangents, call);
+  if (!derivative_ || !cotangents.wanted().any_variable(description_.inputs))
+    return;
+  auto state = passage.inputs;
+  for (const auto & block : run_with_blocks(state, call))
+    if (const auto found = of_outputs.find(block.pair->output); found != of_outputs.end())
+      cotangents.add(block.pair->input, pulled_back(found->second, block));
+}
+
+/// By the reverse pass that the artifact carries for it, else by derivative blocks.
+void ForwardSegment::pull_back_to_parameters(const Passage & passage,
+                                             const CotangentMap & of_outputs,
+                                             Cotangents & cotangents, const Call & call) const
+{
+  if (adjoint_ && knows_shapes_of_adjoint())
+  {
+    CotangentMap complete;
+    for (std::size_t k = 0; k < description_.outputs.size(); ++k)
+    {
+      const auto & known = output_shapes_[k];
+      const auto found = of_outputs.find(description_.outputs[k]);
+      if (!known)
+        continue;
+      const auto shape =
+          concatenate({call.rows}, concatenate(known->sub_batch.value_or(Shape{}), known->base));
+      complete[description_.outputs[k]] = found == of_outputs.end()
+                                              ? at::zeros(shape, call.options)
+                                              : found->second.reshape(shape).contiguous();
+    }
+    for (const auto & [parameter, gradient] : parameter_gradients(passage.inputs, complete, call))
+      cotangents.add_parameter(parameter, gradient.reshape({call.rows, -1}));
+    return;
+  }
+  if (!parameter_derivative_)
+    return;
+  const auto & pairs = description_.parameter_derivatives->pairs;
+  const auto blocks = parameter_derivative_->run(arguments(passage.inputs, call), pairs.size());
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+    if (const auto found = of_outputs.find(pairs[k].output); found != of_outputs.end())
+      cotangents.add_parameter(
+          pairs[k].parameter,
+          row_matmul(found->second.unsqueeze(1),
+                     blocks[k].reshape({-1, element_count(pairs[k].output_base_shape),
+                                        element_count(pairs[k].parameter_base_shape)}))
+              .squeeze(1));
+}
+
+bool ForwardSegment::knows_shapes_of_adjoint() const
+{
+  for (const auto & output : description_.parameter_adjoint->outputs)
+    for (std::size_t k = 0; k < description_.outputs.size(); ++k)
+      if (description_.outputs[k] == output && !output_shapes_[k])
+        return false;
+  return true;
 }
 
 std::unordered_map<std::string, at::Tensor>

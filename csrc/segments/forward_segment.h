@@ -15,7 +15,10 @@ public:
   ForwardSegment(ForwardSegmentDescription description, const ShapeTable & shapes,
                  GraphStore & graphs);
 
-  void run(State & state, Tangents * tangents, const Call & call) const override;
+  void run(State & state, Tangents * tangents, Passage * passage, const Call & call) const override;
+  void pull_back(const Passage & passage, Cotangents & cotangents,
+                 const Call & call) const override;
+  void pass_on(Moving & moving) const override;
 
   bool is_divisible() const override { return !description_.whole_batch; }
 
@@ -55,6 +58,9 @@ public:
 
 private:
   bool is_reached_by(const Tangents & tangents) const;
+  void pull_back_to_parameters(const Passage & passage, const CotangentMap & of_outputs,
+                               Cotangents & cotangents, const Call & call) const;
+  bool knows_shapes_of_adjoint() const;
   void add_direct_tangents(ComputedTangents & computed, const State & state,
                            const Tangents & tangents, const Call & call) const;
 

@@ -1,5 +1,7 @@
 #include "segments/implicit_segment.h"
 
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
@@ -12,12 +14,25 @@
 #include "numerics/convergence_error.h"
 #include "segments/graph_values.h"
 #include "segments/parameter_parts.h"
+#include "segments/reverse_increment.h"
 
 namespace neml2_aoti_plugin
 {
 
 namespace
 {
+
+/// What is kept of the rows that were solved.
+Solution solution_of(const Outcome & outcome, const RowList & solved,
+                     const SolveArguments & arguments, const at::Tensor & origin, const Span & span)
+{
+  const auto & unknowns = outcome.newton.unknowns;
+  if (outcome.newton.all_converged())
+    return {origin, span, arguments, unknowns};
+  const auto index = row_index(solved, unknowns.front().device());
+  return {origin.defined() ? take_rows(origin, index) : index, span, arguments.restricted_to(index),
+          select_rows(unknowns, index)};
+}
 
 bool took_no_iterations(const NewtonResult & result)
 {
@@ -36,7 +51,8 @@ ImplicitSegment::ImplicitSegment(ImplicitSegmentDescription description, const S
     predictor_.emplace(*description_.predictor, description_.label, shapes, graphs);
 }
 
-void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call) const
+void ImplicitSegment::run(State & state, Tangents * tangents, Passage * passage,
+                          const Call & call) const
 {
   if (predictor_)
     predictor_->run(state, call.rows, call.options, {});
@@ -49,7 +65,8 @@ void ImplicitSegment::run(State & state, Tangents * tangents, const Call & call)
   if (call.rows == 0)
     outcome.newton.unknowns = initial_guess(state, 0, call.options);
   else
-    outcome = solve_parts(whole_increment(state, tangents, call), tangents != nullptr, call);
+    outcome =
+        solve_parts(whole_increment(state, tangents, call), tangents != nullptr, passage, call);
   const bool is_at_guess = call.rows > 0 && took_no_iterations(outcome.newton);
   write_unknowns(outcome.newton.unknowns, is_at_guess, state, call);
   if (!tangents)
@@ -104,10 +121,11 @@ Increment ImplicitSegment::whole_increment(const State & state, const Tangents *
 
 // --- solving
 
-Outcome ImplicitSegment::solve_parts(const Increment & whole, bool has_tangents,
+Outcome ImplicitSegment::solve_parts(const Increment & whole, bool has_tangents, Passage * passage,
                                      const Call & call) const
 {
-  const auto how = manner(call);
+  auto how = manner(call);
+  how.passage = passage;
   const auto parts = parts_by_parameters(description_.parameters, call);
   Outcome outcome;
   if (parts.size() == 1)
@@ -152,7 +170,7 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
   if (predictor_ && !span.is_whole())
     predictor_->run(part.values, part.rows, part.values.begin()->second.data.options(),
                     part.placement);
-  auto outcome = solve(std::move(part), manner);
+  auto outcome = solve(std::move(part), span, manner);
   const auto failed = outcome.rows_with(false);
   outcome.attempts.push_back({span.begin, span.end, level, increment.rows,
                               static_cast<std::int64_t>(failed.size()), outcome.newton.trace});
@@ -177,7 +195,7 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
 }
 
 /// One Newton solve, and the tangents of the rows that it solved.
-Outcome ImplicitSegment::solve(Increment part, const Manner & manner) const
+Outcome ImplicitSegment::solve(Increment part, const Span & span, const Manner & manner) const
 {
   const auto options = part.values.begin()->second.data.options();
   const SolveArguments arguments{pack_givens(part.values, part.rows), part.parameters, part.rows,
@@ -192,6 +210,8 @@ Outcome ImplicitSegment::solve(Increment part, const Manner & manner) const
                    shared_rows(part.rows, chunk_rows, manner.team.size()), manner.team);
   outcome.substeps.assign(outcome.newton.rows(), 1);
   const auto solved = outcome.rows_with(true);
+  if (manner.passage && !solved.empty())
+    manner.passage->solutions.push_back(solution_of(outcome, solved, arguments, part.origin, span));
   if (solved.empty() || !sensitivity_.is_reached_by(part.tangents))
     return outcome;
   auto tangents = tangents_of(outcome, solved, arguments, part.tangents, chunk_rows);
@@ -315,16 +335,107 @@ void ImplicitSegment::drop_predicted_tangents(Tangents & tangents) const
   if (!predictor_)
     return;
   const auto & inputs = predictor_->inputs();
-  const bool is_reached = std::any_of(inputs.begin(), inputs.end(),
-                                      [&](const auto & input) { return tangents.has(input); });
+  require_no_given_predicted(std::any_of(inputs.begin(), inputs.end(),
+                                         [&](const auto & input) { return tangents.has(input); }));
   for (const auto & output : predictor_->outputs())
-  {
-    if (is_reached && sensitivity_.differentiates(output))
+    tangents.replace(output, {});
+}
+
+void ImplicitSegment::require_no_given_predicted(bool is_moving) const
+{
+  for (const auto & output : predictor_->outputs())
+    if (is_moving && sensitivity_.differentiates(output))
       throw UnsupportedFeatureError("segment '" + description_.label + "': '" + output +
                                     "' is computed by the predictor and held fixed by the solve; "
                                     "derivatives through it are not supported");
-    tangents.replace(output, {});
+}
+
+// --- reverse
+
+void ImplicitSegment::pass_on(Moving & moving) const
+{
+  if (predictor_)
+    for (const auto & output : predictor_->outputs())
+      moving.variables.erase(output);
+  bool moves = moving.any_parameter(description_.parameters);
+  for (const auto & group : description_.given_groups)
+    for (const auto & slot : group.slots)
+      moves = moves || moving.variables.count(slot.name) > 0;
+  for (const auto & group : description_.unknown_groups)
+    for (const auto & slot : group.slots)
+      if (moves)
+        moving.variables.insert(slot.name);
+      else
+        moving.variables.erase(slot.name);
+}
+
+CotangentMap ImplicitSegment::taken_of_unknowns(Cotangents & cotangents) const
+{
+  CotangentMap taken;
+  for (const auto & group : description_.unknown_groups)
+    for (const auto & slot : group.slots)
+      if (const auto cotangent = cotangents.take(slot.name); cotangent.defined())
+        taken[slot.name] = cotangent;
+  return taken;
+}
+
+/// From the last substep of each row to its first: the cotangent of an old state is that of the
+/// solution before.
+void ImplicitSegment::pull_back(const Passage & passage, Cotangents & cotangents,
+                                const Call & call) const
+{
+  auto of_unknowns = taken_of_unknowns(cotangents);
+  if (of_unknowns.empty() || call.rows == 0)
+    return;
+  const auto & wanted = cotangents.wanted();
+  sensitivity_.require_known(wanted);
+  ReverseIncrement reverse(description_.givens, call, std::move(of_unknowns));
+  for (auto solution = passage.solutions.rbegin(); solution != passage.solutions.rend(); ++solution)
+  {
+    if (!solution->span.is_whole())
+      sensitivity_.require_substeps();
+    const auto part = reverse.taken(solution->rows);
+    const auto needed = solution->span.is_whole() ? wanted : reverse.widened(wanted);
+    reverse.add(pulled_back(*solution, part, needed, call), solution->rows, solution->span);
   }
+  if (predictor_)
+  {
+    const auto & inputs = predictor_->inputs();
+    require_no_given_predicted(wanted.any_variable(inputs));
+  }
+  for (const auto & [given, cotangent] : reverse.givens())
+    cotangents.add(given, cotangent);
+  for (const auto & [parameter, cotangent] : reverse.parameters())
+    cotangents.add_parameter(parameter, cotangent);
+}
+
+/// Some rows at a time, by the members of the team.
+PulledBack ImplicitSegment::pulled_back(const Solution & solution, const CotangentMap & of_unknowns,
+                                        const Moving & wanted, const Call & call) const
+{
+  const auto how = manner(call);
+  const auto rows = solution.arguments.rows;
+  const auto chunk_rows = how.chunk_rows > 0 ? how.chunk_rows : graphs_.known_chunk_rows();
+  const auto blocks = equal_blocks(rows, shared_rows(rows, chunk_rows, how.team.size()));
+  if (blocks.size() == 1)
+    return sensitivity_.pulled_back(solution.unknowns, solution.arguments, of_unknowns, wanted);
+
+  std::vector<PulledBack> parts(blocks.size());
+  how.team.for_each(static_cast<std::int64_t>(blocks.size()),
+                    [&](std::int64_t number)
+                    {
+                      const at::AutoDispatchBelowADInplaceOrView below_autograd;
+                      const auto & block = blocks[static_cast<std::size_t>(number)];
+                      const auto index = at::arange(block.begin, block.begin + block.count,
+                                                    call.options.dtype(at::kLong));
+                      CotangentMap of_block;
+                      for (const auto & [unknown, cotangent] : of_unknowns)
+                        of_block[unknown] = cotangent.narrow(0, block.begin, block.count);
+                      parts[static_cast<std::size_t>(number)] = sensitivity_.pulled_back(
+                          select_rows(solution.unknowns, index),
+                          solution.arguments.restricted_to(index), of_block, wanted);
+                    });
+  return joined(parts);
 }
 
 } // namespace neml2_aoti_plugin

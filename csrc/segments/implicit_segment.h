@@ -22,7 +22,10 @@ public:
                   GraphStore & graphs);
 
   /// Throws ConvergenceError after all rows have been tried, if one of them failed.
-  void run(State & state, Tangents * tangents, const Call & call) const override;
+  void run(State & state, Tangents * tangents, Passage * passage, const Call & call) const override;
+  void pull_back(const Passage & passage, Cotangents & cotangents,
+                 const Call & call) const override;
+  void pass_on(Moving & moving) const override;
 
   /// Not for iterative solvers, which decide for all rows together when to renew their
   /// preconditioner.
@@ -40,19 +43,21 @@ private:
   Increment whole_increment(const State & state, const Tangents * tangents,
                             const Call & call) const;
 
-  Outcome solve_parts(const Increment & whole, bool has_tangents, const Call & call) const;
+  Outcome solve_parts(const Increment & whole, bool has_tangents, Passage * passage,
+                      const Call & call) const;
   /// How a solve is to be done.
   struct Manner
   {
     NewtonSettings settings;
     std::int64_t chunk_rows; // 0: as measured
     Team team;
+    Passage * passage = nullptr; // where solutions are written down, if anywhere
   };
 
   Manner manner(const Call & call) const;
   Outcome integrate(const Increment & increment, const Span & span, std::int64_t level,
                     const Manner & manner) const;
-  Outcome solve(Increment part, const Manner & manner) const;
+  Outcome solve(Increment part, const Span & span, const Manner & manner) const;
   ComputedTangents tangents_of(const Outcome & outcome, const RowList & rows,
                                const SolveArguments & arguments, const Tangents & tangents,
                                std::int64_t chunk_rows) const;
@@ -66,6 +71,10 @@ private:
                       const Call & call) const;
   NamedData named_unknowns(const Groups & unknowns) const;
   void drop_predicted_tangents(Tangents & tangents) const;
+  void require_no_given_predicted(bool is_moving) const;
+  CotangentMap taken_of_unknowns(Cotangents & cotangents) const;
+  PulledBack pulled_back(const Solution & solution, const CotangentMap & of_unknowns,
+                         const Moving & wanted, const Call & call) const;
 
   ImplicitSegmentDescription description_;
   SolveGraphs graphs_;

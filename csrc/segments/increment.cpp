@@ -27,6 +27,7 @@ Increment Increment::restricted_to(const at::Tensor & kept) const
     restricted.values[name] = {take_rows(value.data, kept), value.batch};
   if (placement)
     restricted.placement = placement->restricted_to(kept);
+  restricted.origin = origin.defined() ? take_rows(origin, kept) : kept;
   return restricted;
 }
 

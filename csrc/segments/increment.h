@@ -39,6 +39,7 @@ struct Increment
   Tensors parameters; // one value for all rows
   std::int64_t rows;
   std::optional<Placement> placement = {}; // where graphs run on more rows than these
+  at::Tensor origin = {};                  // numbers of the rows in the segment; undefined: all
 
   Increment restricted_to(const at::Tensor & kept) const;
 

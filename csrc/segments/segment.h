@@ -6,9 +6,11 @@
 
 #include "description/solver_settings.h"
 #include "execution/team.h"
+#include "segments/cotangents.h"
 #include "segments/solve_record.h"
 #include "segments/state.h"
 #include "segments/tangents.h"
+#include "segments/tape.h"
 
 namespace neml2_aoti_plugin
 {
@@ -33,7 +35,17 @@ public:
   virtual ~Segment() = default;
 
   /// Writes the values of the outputs and, where `tangents` is not null, replaces their tangents.
-  virtual void run(State & state, Tangents * tangents, const Call & call) const = 0;
+  /// Where `passage` is not null, it is made what pull_back() needs.
+  virtual void run(State & state, Tangents * tangents, Passage * passage,
+                   const Call & call) const = 0;
+
+  /// Replaces the cotangents of the outputs by what they contribute to those of the inputs and
+  /// parameters, for the rows of a run.
+  virtual void pull_back(const Passage & passage, Cotangents & cotangents,
+                         const Call & call) const = 0;
+
+  /// Adds the outputs to what moves, or removes them, as the inputs and parameters do or do not.
+  virtual void pass_on(Moving & moving) const = 0;
 
   /// Whether rows may be run apart, with the same results.
   virtual bool is_divisible() const = 0;

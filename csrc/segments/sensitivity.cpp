@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <map>
@@ -9,6 +10,7 @@
 #include "errors.h"
 #include "layout/shapes.h"
 #include "numerics/direct_solver.h"
+#include "numerics/row_matmul.h"
 #include "segments/sensitivity_cells.h"
 
 namespace neml2_aoti_plugin
@@ -43,6 +45,12 @@ Tensors cut_blocks(const at::Tensor & matrix, const std::vector<Pair> & pairs,
 at::Tensor as_matrices(const at::Tensor & block, const Shape & out, const Shape & in)
 {
   return block.reshape({-1, element_count(out), element_count(in)});
+}
+
+/// block^T cotangent: (rows, |in|) from (rows, |out|) and (rows or 1, |out|, |in|).
+at::Tensor transposed_product(const at::Tensor & cotangent, const at::Tensor & block)
+{
+  return row_matmul(cotangent.unsqueeze(1), block).squeeze(1);
 }
 
 std::vector<InputPair> all_pairs(const Sensitivity::Places & unknowns,
@@ -163,19 +171,37 @@ void Sensitivity::complete_pairs()
   knows_substeps_ = given && parameter;
 }
 
+void Sensitivity::refuse_joined(const std::string & given) const
+{
+  throw UnsupportedFeatureError(
+      "segment '" + label_ + "': derivatives with respect to '" + given +
+      "' were compiled as if all its sites moved together, though its unknowns depend on each "
+      "of them. Leave it out, or recompile the model with neml2 3.1.0.");
+}
+
 void Sensitivity::require_known(const Tangents & tangents) const
 {
   for (const auto & given : joined_givens_)
     if (tangents.has(given))
-      throw UnsupportedFeatureError(
-          "segment '" + label_ + "': derivatives with respect to '" + given +
-          "' were compiled as if all its sites moved together, though its unknowns depend on each "
-          "of them. Use jvp without it, or recompile the model with neml2 3.1.0.");
+      refuse_joined(given);
+}
+
+void Sensitivity::require_known(const Moving & wanted) const
+{
+  for (const auto & given : joined_givens_)
+    if (wanted.variables.count(given) > 0)
+      refuse_joined(given);
 }
 
 void Sensitivity::require_substeps(const Tangents & tangents) const
 {
-  if (!knows_substeps_ && is_reached_by(tangents))
+  if (is_reached_by(tangents))
+    require_substeps();
+}
+
+void Sensitivity::require_substeps() const
+{
+  if (!knows_substeps_)
     throw UnsupportedFeatureError(
         "segment '" + label_ +
         "': derivatives were asked for where an increment had to be solved in substeps. They need "
@@ -252,12 +278,8 @@ void Sensitivity::add_solved_columns(ComputedTangents & computed, const Groups &
                                      const Tangents & tangents) const
 {
   const auto tensors = arguments.with(u);
-  auto blocks = operator_blocks(*given_graphs_.operators[0], tensors, unknown_groups_);
-  blocks.resize(unknown_groups_ * unknown_groups_);
-  const auto a = arguments.own({assembled(blocks, unknown_groups_, unknown_groups_)}).front();
-  const auto given =
-      contiguous(given_graphs_.operators[1]->run(tensors, unknown_groups_ * given_groups_));
-  const auto b = arguments.own({assembled(given, unknown_groups_, given_groups_)}).front();
+  const auto a = system_matrix(tensors, arguments);
+  const auto b = given_matrix(tensors, arguments);
 
   SeedTangents right;
   for (const auto & place : givens_)
@@ -275,6 +297,24 @@ void Sensitivity::add_solved_columns(ComputedTangents & computed, const Groups &
       accumulate(computed[place.name], seed, of_seed.narrow(1, place.offset, place.width()));
     offset += column.size(2);
   }
+}
+
+/// A, (rows, n, n).
+at::Tensor Sensitivity::system_matrix(const Tensors & tensors,
+                                      const SolveArguments & arguments) const
+{
+  auto blocks = operator_blocks(*given_graphs_.operators[0], tensors, unknown_groups_);
+  blocks.resize(unknown_groups_ * unknown_groups_);
+  return arguments.own({assembled(blocks, unknown_groups_, unknown_groups_)}).front();
+}
+
+/// B, (rows, n, |g|).
+at::Tensor Sensitivity::given_matrix(const Tensors & tensors,
+                                     const SolveArguments & arguments) const
+{
+  const auto blocks =
+      contiguous(given_graphs_.operators[1]->run(tensors, unknown_groups_ * given_groups_));
+  return arguments.own({assembled(blocks, unknown_groups_, given_groups_)}).front();
 }
 
 void Sensitivity::add_blocks(ComputedTangents & computed, const Groups & u,
@@ -327,16 +367,21 @@ Tensors Sensitivity::given_blocks(const Groups & u, const SolveArguments & argum
   return arguments.own(given_graphs_.solve->run(a, count));
 }
 
-/// One block per pair, each (rows, *unknown, *parameter). These graphs take a value per row.
-Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & arguments) const
+SolveArguments Sensitivity::with_parameters_per_row(const SolveArguments & arguments) const
 {
   auto per_row = arguments;
   const auto places = arguments.placement ? arguments.placement->places() : arguments.rows;
   for (auto & parameter : per_row.parameters)
     parameter =
         parameter.unsqueeze(0).expand(concatenate({places}, parameter.sizes().vec())).contiguous();
+  return per_row;
+}
+
+/// One block per pair, each (rows, *unknown, *parameter). These graphs take a value per row.
+Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & arguments) const
+{
   const auto count = parameter_pairs_.size();
-  const auto tensors = per_row.with(u);
+  const auto tensors = with_parameters_per_row(arguments).with(u);
   if (parameter_graphs_.operators.empty())
     return arguments.own(parameter_graphs_.solve->run(tensors, count));
   const auto jacobians = contiguous(parameter_graphs_.operators[0]->run(tensors, 2));
@@ -346,6 +391,100 @@ Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & a
   return cut_blocks<ParameterPair>(arguments.own({matrix}).front(), parameter_pairs_,
                                    [](const ParameterPair & pair) -> const Shape &
                                    { return pair.parameter_base_shape; });
+}
+
+// --- reverse
+
+PulledBack Sensitivity::pulled_back(const Groups & u, const SolveArguments & arguments,
+                                    const CotangentMap & of_unknowns, const Moving & wanted) const
+{
+  PulledBack result;
+  at::Tensor lambda;
+  const bool wants_given =
+      std::any_of(given_pairs_.begin(), given_pairs_.end(),
+                  [&](const InputPair & pair) { return wanted.variables.count(pair.input) > 0; });
+  if (wants_given)
+    lambda = pull_back_to_givens(result, u, arguments, of_unknowns, wanted);
+  const bool wants_parameter =
+      std::any_of(parameter_pairs_.begin(), parameter_pairs_.end(), [&](const ParameterPair & pair)
+                  { return wanted.parameters.count(pair.parameter) > 0; });
+  if (wants_parameter)
+    pull_back_to_parameters(result, u, arguments, of_unknowns, lambda);
+  return result;
+}
+
+/// -A^-T dL/du, (rows, 1, n).
+at::Tensor Sensitivity::adjoint(const at::Tensor & a, const CotangentMap & of_unknowns) const
+{
+  Tensors parts;
+  for (const auto & place : unknowns_)
+  {
+    const auto found = of_unknowns.find(place.name);
+    parts.push_back(found == of_unknowns.end() ? at::zeros({a.size(0), place.width()}, a.options())
+                                               : found->second);
+  }
+  const auto right = at::cat(parts, 1).unsqueeze(2);
+  return minus_solved(a.transpose(1, 2).contiguous(), right, label_).transpose(1, 2);
+}
+
+/// Returns the adjoint if it had to be solved for.
+at::Tensor Sensitivity::pull_back_to_givens(PulledBack & result, const Groups & u,
+                                            const SolveArguments & arguments,
+                                            const CotangentMap & of_unknowns,
+                                            const Moving & wanted) const
+{
+  if (solves_for_columns())
+  {
+    const auto tensors = arguments.with(u);
+    const auto lambda = adjoint(system_matrix(tensors, arguments), of_unknowns);
+    const auto all = row_matmul(lambda, given_matrix(tensors, arguments)).squeeze(1);
+    for (const auto & place : givens_)
+      if (differentiates(place.name))
+        result.givens[place.name] = all.narrow(1, place.offset, place.width());
+    return lambda;
+  }
+  const auto blocks = given_blocks(u, arguments);
+  for (std::size_t k = 0; k < blocks.size(); ++k)
+  {
+    const auto & pair = given_pairs_[k];
+    const auto found = of_unknowns.find(pair.output);
+    if (found == of_unknowns.end() || wanted.variables.count(pair.input) == 0)
+      continue;
+    accumulate(result.givens, pair.input,
+               transposed_product(found->second, as_matrices(blocks[k], pair.output_base_shape,
+                                                             pair.input_base_shape)));
+  }
+  return {};
+}
+
+void Sensitivity::pull_back_to_parameters(PulledBack & result, const Groups & u,
+                                          const SolveArguments & arguments,
+                                          const CotangentMap & of_unknowns,
+                                          const at::Tensor & lambda) const
+{
+  const bool leaves_solving =
+      !parameter_graphs_.operators.empty() && (is_on_processor_ || !parameter_graphs_.solve);
+  if (leaves_solving)
+  {
+    const auto tensors = with_parameters_per_row(arguments).with(u);
+    const auto jacobians =
+        arguments.own(contiguous(parameter_graphs_.operators[0]->run(tensors, 2)));
+    const auto multiplier = lambda.defined() ? lambda : adjoint(jacobians[0], of_unknowns);
+    const auto all = row_matmul(multiplier, jacobians[1]).squeeze(1);
+    for (const auto & pair : parameter_pairs_)
+      result.parameters[pair.parameter] =
+          all.narrow(1, pair.column_offset, element_count(pair.parameter_base_shape));
+    return;
+  }
+  const auto blocks = parameter_blocks(u, arguments);
+  for (std::size_t k = 0; k < blocks.size(); ++k)
+  {
+    const auto & pair = parameter_pairs_[k];
+    if (const auto found = of_unknowns.find(pair.output); found != of_unknowns.end())
+      accumulate(result.parameters, pair.parameter,
+                 transposed_product(found->second, as_matrices(blocks[k], pair.output_base_shape,
+                                                               pair.parameter_base_shape)));
+  }
 }
 
 } // namespace neml2_aoti_plugin

@@ -8,11 +8,19 @@
 #include "description/segment.h"
 #include "graphs/graph_store.h"
 #include "layout/shapes.h"
+#include "segments/cotangents.h"
 #include "segments/graph_system.h"
 #include "segments/tangents.h"
 
 namespace neml2_aoti_plugin
 {
+
+/// What a cotangent of the unknowns contributes to those of what the solve held fixed.
+struct PulledBack
+{
+  CotangentMap givens;
+  CotangentMap parameters;
+};
 
 class Sensitivity
 {
@@ -45,13 +53,37 @@ public:
   ComputedTangents tangents_at(const Groups & u, const SolveArguments & arguments,
                                const Tangents & tangents) const;
 
+  /// The transposed: dL/dg = -B^T lambda and dL/dp = -P^T lambda with A^T lambda = dL/du, one
+  /// right-hand side however many givens and parameters there are. `of_unknowns` by name,
+  /// (rows, |u|); only what is `wanted` is computed.
+  PulledBack pulled_back(const Groups & u, const SolveArguments & arguments,
+                         const CotangentMap & of_unknowns, const Moving & wanted) const;
+
+  /// Throws UnsupportedFeatureError where nothing can be pulled back through substeps.
+  void require_substeps() const;
+
+  /// Throws UnsupportedFeatureError where the graphs do not tell the derivatives by a given that is
+  /// wanted.
+  void require_known(const Moving & wanted) const;
+
   /// Whether a derivative with respect to this given is carried.
   bool differentiates(const std::string & given) const;
 
 private:
+  [[noreturn]] void refuse_joined(const std::string & given) const;
   bool is_reached_through_givens(const Tangents & tangents) const;
   bool is_reached_through_parameters(const Tangents & tangents) const;
   bool solves_for_columns() const;
+  at::Tensor adjoint(const at::Tensor & a, const CotangentMap & of_unknowns) const;
+  at::Tensor system_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
+  at::Tensor given_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
+  at::Tensor pull_back_to_givens(PulledBack & result, const Groups & u,
+                                 const SolveArguments & arguments, const CotangentMap & of_unknowns,
+                                 const Moving & wanted) const;
+  void pull_back_to_parameters(PulledBack & result, const Groups & u,
+                               const SolveArguments & arguments, const CotangentMap & of_unknowns,
+                               const at::Tensor & lambda) const;
+  SolveArguments with_parameters_per_row(const SolveArguments & arguments) const;
   void add_solved_columns(ComputedTangents & computed, const Groups & u,
                           const SolveArguments & arguments, const Tangents & tangents) const;
   void add_blocks(ComputedTangents & computed, const Groups & u, const SolveArguments & arguments,

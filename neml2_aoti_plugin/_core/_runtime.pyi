@@ -254,12 +254,20 @@ class ModelDescription:
         argument_ranks: Mapping[str, Sequence[int]],
     ) -> None: ...
 
+class Recording:
+    @property
+    def batch_shape(self) -> list[int]: ...
+
 class Model:
     def __init__(
         self,
         description: ModelDescription,
         observer: SolveObserver,
         unpack: Callable[[str], str] | None = None,
+        differentiate: Callable[
+            [Model, _Tensors, _Tensors | None, list[SolveRecord] | None], dict[str, torch.Tensor]
+        ]
+        | None = None,
     ) -> None: ...
     @property
     def device(self) -> torch.device: ...
@@ -313,6 +321,19 @@ class Model:
         param_overrides: _Tensors | None = None,
         solves: list[SolveRecord] | None = None,
     ) -> dict[str, torch.Tensor]: ...
+    def record(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None = None,
+        solves: list[SolveRecord] | None = None,
+    ) -> tuple[dict[str, torch.Tensor], Recording]: ...
+    def pull_back(
+        self,
+        recording: Recording,
+        cotangents: _Tensors,
+        inputs: set[str],
+        parameters: set[str],
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]: ...
     def named_parameters(self) -> dict[str, torch.Tensor]: ...
     def set_parameter(self, name: str, value: torch.Tensor) -> None: ...
     def set_newton(self, settings: NewtonSettings) -> None: ...

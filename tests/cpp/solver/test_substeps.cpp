@@ -65,7 +65,7 @@ struct Fixture {
   }
 
   void run(std::int64_t level, Tangents* tangents = nullptr) {
-    ImplicitSegment(accumulate_force(level), ShapeTable(ModelDescription{}), graphs).run(state, tangents, call);
+    ImplicitSegment(accumulate_force(level), ShapeTable(ModelDescription{}), graphs).run(state, tangents, nullptr, call);
   }
 };
 

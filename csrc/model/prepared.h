@@ -1,0 +1,17 @@
+// One call of a model: its rows, and what results must not share.
+#pragma once
+
+#include "model/model.h"
+#include "model/results.h"
+#include "model/work.h"
+
+namespace neml2_aoti_plugin
+{
+
+struct Model::Prepared
+{
+  Work work;
+  ForeignStorage foreign;
+};
+
+} // namespace neml2_aoti_plugin

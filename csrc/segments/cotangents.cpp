@@ -1,0 +1,48 @@
+#include "segments/cotangents.h"
+
+#include <ATen/TensorOperators.h>
+
+namespace neml2_aoti_plugin
+{
+
+namespace
+{
+
+at::Tensor taken(CotangentMap & from, const std::string & name)
+{
+  const auto found = from.find(name);
+  if (found == from.end())
+    return {};
+  auto cotangent = std::move(found->second);
+  from.erase(found);
+  return cotangent;
+}
+
+} // namespace
+
+void accumulate(CotangentMap & total, const std::string & name, const at::Tensor & part)
+{
+  auto & sum = total[name];
+  sum = sum.defined() ? sum + part : part;
+}
+
+void Cotangents::add(const std::string & variable, const at::Tensor & cotangent)
+{
+  if (wanted_.variables.count(variable) > 0)
+    accumulate(variables_, variable, cotangent);
+}
+
+void Cotangents::add_parameter(const std::string & parameter, const at::Tensor & cotangent)
+{
+  if (wanted_.parameters.count(parameter) > 0)
+    accumulate(parameters_, parameter, cotangent);
+}
+
+at::Tensor Cotangents::take(const std::string & variable) { return taken(variables_, variable); }
+
+at::Tensor Cotangents::take_parameter(const std::string & parameter)
+{
+  return taken(parameters_, parameter);
+}
+
+} // namespace neml2_aoti_plugin

@@ -1,0 +1,70 @@
+// Gradients of one number with respect to state variables and parameters, pulled back from segment
+// to segment: the reverse of Tangents.
+//
+// The cotangent of variable v is (rows, |v|) with |v| = prod(sub) * prod(base), that of parameter p
+// (rows, |p|): by the value that each row has of it. Where the number does not depend on v there is
+// none.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <set>
+#include <string>
+#include <unordered_map>
+
+namespace neml2_aoti_plugin
+{
+
+/// What moves when the inputs and parameters do by which gradients are wanted. Authored names.
+struct Moving
+{
+  std::set<std::string> variables;
+  std::set<std::string> parameters;
+
+  template <typename Names>
+  bool any_variable(const Names & names) const
+  {
+    for (const auto & name : names)
+      if (variables.count(name) > 0)
+        return true;
+    return false;
+  }
+
+  template <typename Names>
+  bool any_parameter(const Names & names) const
+  {
+    for (const auto & name : names)
+      if (parameters.count(name) > 0)
+        return true;
+    return false;
+  }
+};
+
+using CotangentMap = std::unordered_map<std::string, at::Tensor>;
+
+/// total += part, which may be all there is so far.
+void accumulate(CotangentMap & total, const std::string & name, const at::Tensor & part);
+
+class Cotangents
+{
+public:
+  /// `wanted` are the variables and parameters whose cotangents are worth computing.
+  explicit Cotangents(const Moving & wanted) : wanted_(wanted) {}
+
+  const Moving & wanted() const { return wanted_; }
+
+  void add(const std::string & variable, const at::Tensor & cotangent);
+  void add_parameter(const std::string & parameter, const at::Tensor & cotangent);
+
+  /// The cotangent of a variable that is about to be replaced by those of what it was computed
+  /// from; undefined where there is none.
+  at::Tensor take(const std::string & variable);
+  at::Tensor take_parameter(const std::string & parameter);
+
+private:
+  const Moving & wanted_;
+  CotangentMap variables_;
+  CotangentMap parameters_;
+};
+
+} // namespace neml2_aoti_plugin
