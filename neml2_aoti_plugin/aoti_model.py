@@ -37,9 +37,9 @@ class AOTIModel(torch.nn.Module):
     Parameters keep the values they had at compile time; those named with --parameter can be read
     and changed through named_parameters() and set_parameter().
 
-    A compiled model stays on its device, keeps its dtype and cannot be compiled again. Calling it
-    records no gradients; derivatives that were requested at compile time come from jvp() and
-    jacobian().
+    A compiled model stays on its device, keeps its dtype and cannot be compiled again. Where an
+    input or a promoted parameter requires grad, its outputs do, with exact gradients by whatever
+    derivatives were requested at compile time.
     """
 
     # Where it is to be imported from, by pickle too; also what the syntax catalogue shows.
@@ -129,22 +129,25 @@ class AOTIModel(torch.nn.Module):
         declared type or a plain tensor ``(*batch, *sub_batch, *base)``, on the device and of the
         dtype of the model. Batch shapes broadcast. Returns a tuple of wrappers in the order of
         ``output_spec``, for a single output as well; an output that depends on no batched value
-        has no batch axes.
+        has no batch axes, unless gradients are recorded.
 
         ``v``, ``v2`` and ``vh`` belong to the host's chain rule and must be ``None``.
 
-        Raises :class:`InputTypeError` and :class:`InputError` for arguments that do not fit and
-        for those that require grad while gradients are recorded, :class:`ConvergenceError` where a
-        solve fails, :class:`UnsupportedFeatureError` for the chain rule and while a compiler
-        traces.
+        Raises :class:`InputTypeError` and :class:`InputError` for arguments that do not fit,
+        :class:`ConvergenceError` where a solve fails, :class:`UnsupportedFeatureError` for the
+        chain rule and while ``torch.export`` traces.
         """
         self._refuse_chain_rule(v=v, v2=v2, vh=vh)
-        self._refuse_tracing()
         inputs = self._boundary.unwrap(args)
-        parameters = self._inner.named_parameters()
-        self._refuse_gradients(inputs, parameters)
+        if torch.compiler.is_compiling():
+            self._refuse_export()
+            return self._boundary.wrap(
+                self._inner.forward(inputs), self._boundary.batch(inputs, {})
+            )
         outputs = self._inner.forward_natural(inputs)
-        return self._boundary.wrap(outputs, self._boundary.batch(inputs, parameters))
+        return self._boundary.wrap(
+            outputs, self._boundary.batch(inputs, self._inner.named_parameters())
+        )
 
     def call_by_name(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Evaluate the model on its inputs out of ``state``, which may hold more; outputs by name.
@@ -207,6 +210,16 @@ class AOTIModel(torch.nn.Module):
         if not args and not kwargs:
             return self._inner.named_parameters()
         return self._iterate_parameters(*args, **kwargs)
+
+    def trainable_parameters(self, *names: str) -> dict[str, torch.nn.Parameter]:
+        """:meth:`neml2_aoti_plugin.Model.trainable_parameters`: leaves for an optimiser, bound to
+        the model."""
+        return self._inner.trainable_parameters(*names)
+
+    def set_autograd(self, *, recompute: bool = False) -> None:
+        """Say how reverse mode remembers a call, as :meth:`neml2_aoti_plugin.Model.set_autograd`
+        does."""
+        self._inner.set_autograd(recompute=recompute)
 
     def set_parameter(self, name: str, value: torch.Tensor) -> None:
         """Replace the promoted parameter ``name`` by ``value`` of shape ``(*batch, *base)``."""
@@ -374,26 +387,13 @@ class AOTIModel(torch.nn.Module):
                 "native model."
             )
 
-    def _refuse_tracing(self) -> None:
-        if torch.compiler.is_compiling():
+    def _refuse_export(self) -> None:
+        """A traced function that is to outlive this process cannot hold a model that is in it."""
+        if torch.compiler.is_exporting():
             raise UnsupportedFeatureError(
-                f"{self._where()} cannot be traced by torch.export or torch.compile: it is "
-                "compiled already. Trace the native model instead."
+                f"{self._where()} cannot be traced by torch.export: it is compiled already. Trace "
+                "the native model instead."
             )
-
-    def _refuse_gradients(
-        self, inputs: Mapping[str, torch.Tensor], parameters: Mapping[str, torch.Tensor]
-    ) -> None:
-        if not torch.is_grad_enabled():
-            return
-        for kind, values in (("input", inputs), ("parameter", parameters)):
-            tracked = [name for name, value in values.items() if value.requires_grad]
-            if tracked:
-                raise InputError(
-                    f"{self._where()}: {kind} {_quoted(tracked)} requires grad, but the call of a "
-                    "compiled model records no gradients. Detach it (.detach()) or call the model "
-                    "under torch.no_grad(); derivatives come from jvp() and jacobian()."
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,9 @@ import torch
 from neml2_aoti_plugin.artifact import read_artifact
 from neml2_aoti_plugin.artifact.library_cache import default_cache
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
+from neml2_aoti_plugin.autograd import Differentiation
 from neml2_aoti_plugin.errors import InputError
+from neml2_aoti_plugin.traced import TracedModel
 
 if TYPE_CHECKING:
     from neml2_aoti_plugin import _core
@@ -32,10 +34,18 @@ class Model:
     Tensors have the shape ``(*batch, *sub_batch, *base)``, the dtype and the device of the
     artifact; anything else is refused, never converted. Batch axes of different inputs broadcast;
     any batch rank is allowed, none and empty included. Results are new tensors that share no memory
-    with inputs and never require grad. Threads may call one model at once.
+    with inputs. Threads may call one model at once.
 
-    The methods below are documented here and run in the compiled core: an instance carries the
-    core's own bound methods, so a call pays for no Python in between.
+    :meth:`forward` is differentiable: where an input, a promoted parameter or an override requires
+    grad, so do its outputs, and their gradients are exact. Forward-mode AD, ``torch.func``
+    (``grad``, ``vjp``, ``jvp``, ``jacrev``, ``jacfwd``, ``vmap``) and ``torch.compile`` work as
+    well. Second derivatives do not exist (:class:`UnsupportedFeatureError`). A pair that was not
+    compiled raises :class:`DerivativeNotCompiledError` when its gradient is needed: in reverse mode
+    when gradients are computed, in forward mode when the model is called. Results of the other
+    operations never require grad.
+
+    The methods below are documented here and run in the compiled core: an instance carries most of
+    them as the core's own bound methods, so a call pays for no Python in between.
     """
 
     def __init__(
@@ -66,7 +76,12 @@ class Model:
 
         provide_operators(manifest.operators)
         self._manifest = manifest
-        self._core: _core.Model = _core.Model(describe_model(manifest), solve_log, _unpacker())
+        self._differentiation = Differentiation(manifest)
+        self._core: _core.Model = _core.Model(
+            describe_model(manifest), solve_log, _unpacker(), self._differentiation
+        )
+        self._traced = TracedModel(self._core, self._differentiation)
+        self._trainable: dict[str, torch.nn.Parameter] = {}
         for name in _OPERATIONS:
             if getattr(type(self), name) is getattr(Model, name):
                 setattr(self, name, getattr(self._core, name))
@@ -152,6 +167,8 @@ class Model:
         does not fit, and :class:`ConvergenceError` with data on every row if a solve fails for some
         of them.
         """
+        if torch.compiler.is_compiling():
+            return self._traced.forward(inputs, {**self._trainable, **(param_overrides or {})})
         return self._core.forward(inputs, param_overrides, solves)
 
     def forward_natural(
@@ -261,6 +278,46 @@ class Model:
         :class:`InputTypeError` for another dtype or device; the parameter is unchanged then.
         """
         self._core.set_parameter(name, value)
+        self._trainable.pop(name, None)
+
+    def trainable_parameters(self, *names: str) -> dict[str, torch.nn.Parameter]:
+        """The named promoted parameters, all of them by default, as leaves that require grad.
+
+        They are bound to the model: what an optimiser writes counts from the next call on, and
+        gradients of outputs reach their ``grad``. Asked for again, they are the same objects, until
+        :meth:`set_parameter` replaces them.
+
+        Raises :class:`InputError` for an unknown name and for a parameter that is no floating-point
+        number.
+        """
+        present = self._core.named_parameters()
+        for name in names or present:
+            if name not in present:
+                known = ", ".join(present) or "none"
+                raise InputError(f"no promoted parameter '{name}'; this artifact has: {known}")
+            if not present[name].is_floating_point():
+                raise InputError(
+                    f"parameter '{name}' has the dtype {present[name].dtype}, which has no "
+                    "gradients. Leave it out."
+                )
+        return {name: self._trainable_parameter(name, present[name]) for name in names or present}
+
+    def _trainable_parameter(self, name: str, value: torch.Tensor) -> torch.nn.Parameter:
+        if name not in self._trainable:
+            parameter = torch.nn.Parameter(value.detach())
+            self._core.set_parameter(name, parameter)
+            self._trainable[name] = parameter
+        return self._trainable[name]
+
+    def set_autograd(self, *, recompute: bool = False) -> None:
+        """Say how reverse mode remembers a call.
+
+        Unless told otherwise, a call keeps the solution of every solve until its gradient has been
+        taken: some hundred bytes per row, and nothing is solved twice. ``recompute``: it keeps its
+        inputs alone, and backward solves again. To keep less of a long history than the inputs of
+        each step, put several steps into ``torch.utils.checkpoint``.
+        """
+        self._differentiation.recompute = recompute
 
     def set_solver_config(
         self,
@@ -328,14 +385,12 @@ class Model:
 
 
 _OPERATIONS = (
-    "forward",
     "forward_natural",
     "jvp",
     "jacobian",
     "param_jacobian",
     "param_vjp",
     "named_parameters",
-    "set_parameter",
 )
 """Methods that the core offers with the same signature."""
 

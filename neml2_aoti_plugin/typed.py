@@ -14,7 +14,12 @@ from typing import Any, TypeAlias
 import neml2.types as host_types
 import torch
 
-from neml2_aoti_plugin.artifact.manifest import ImplicitSegment, Manifest, Shape, Variable
+from neml2_aoti_plugin.artifact.manifest import (
+    Manifest,
+    Shape,
+    Variable,
+    sub_batch_shapes_inside,
+)
 from neml2_aoti_plugin.errors import InputError, InputTypeError
 
 WrapperClass: TypeAlias = type[Any]
@@ -63,7 +68,7 @@ class TypedBoundary:
     """Order, types and sub-batch axes of everything that crosses the typed call of one model."""
 
     def __init__(self, manifest: Manifest) -> None:
-        inner = _sub_batch_shapes_inside(manifest)
+        inner = sub_batch_shapes_inside(manifest)
         self.label = model_label(manifest)
         self.inputs = tuple(
             typed_variable(variable, variable.sub_batch_shape or ()) for variable in manifest.inputs
@@ -170,16 +175,6 @@ def typed_variable(variable: Variable, sub_batch_shape: Shape | None) -> TypedVa
     return TypedVariable(
         name=variable.public_name, wrapper=wrapper, sub_batch_shape=sub_batch_shape
     )
-
-
-def _sub_batch_shapes_inside(manifest: Manifest) -> dict[str, Shape]:
-    """Sub-batch shapes that the solves record, by authored name; outputs come without theirs."""
-    shapes: dict[str, Shape] = {}
-    for segment in manifest.segments:
-        if isinstance(segment, ImplicitSegment):
-            shapes |= {given.name: given.sub_batch_shape for given in segment.givens}
-            shapes |= {unknown.name: unknown.sub_batch_shape for unknown in segment.unknowns}
-    return shapes
 
 
 def _sub_batch_ndim(variable: TypedVariable, value: torch.Tensor, batch: Shape) -> int:

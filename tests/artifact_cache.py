@@ -104,6 +104,8 @@ _COMPOSED_PROMOTED = Recipe(
     parameters=("eigenstrain.alpha", "return_map.residual.yield_function.sy"),
 )
 
+_CHABOCHE_PARAMETERS = ("residual.X1_evolution.C", "residual.yield_function.sy")
+
 # All of them take long to compile, and releases up to 3.0.3 are tested with all.
 _SOME_OF_CHABOCHE = Recipe(
     derivatives=("stress:strain", "stress:X1~1", "X2:strain", "equivalent_plastic_strain:t")
@@ -153,6 +155,13 @@ RECIPES = MappingProxyType(
         ("chaboche", "default"): Recipe(derivatives=(":",)),
         ("chaboche", "float32"): Recipe(
             derivatives=(":",), dtype="float32", overrides=_FLOAT32_NEWTON
+        ),
+        ("chaboche", "promoted"): Recipe(
+            derivatives=(
+                ":",
+                *(f":{name}" for name in _CHABOCHE_PARAMETERS),
+            ),
+            parameters=_CHABOCHE_PARAMETERS,
         ),
         ("composed", "default"): Recipe(derivatives=(":",)),
         # Derivatives through sub-batched unknowns cannot be compiled.

@@ -418,17 +418,14 @@ def test_chain_rule_is_refused(elastic: AOTIModel, argument: str) -> None:
     )
 
 
-def test_input_that_requires_grad_is_refused_while_gradients_are_recorded(
-    elastic: AOTIModel,
-) -> None:
-    strain = torch.zeros(4, 6, requires_grad=True)
-    with pytest.raises(errors.InputError) as caught:
-        elastic(SR2(strain))
-    assert str(caught.value) == (
-        "compiled model 'model': input 'strain' requires grad, but the call of a compiled model "
-        "records no gradients. Detach it (.detach()) or call the model under torch.no_grad(); "
-        "derivatives come from jvp() and jacobian()."
-    )
+def test_gradients_reach_typed_inputs(elastic: AOTIModel) -> None:
+    strain = torch.randn(4, 6, dtype=elastic.dtype, requires_grad=True)
+    (stress,) = elastic(SR2(strain))
+    weights = torch.randn(4, 6, dtype=elastic.dtype)
+    (found,) = torch.autograd.grad(stress.data, strain, weights)
+    _, blocks = elastic.jacobian({"strain": strain.detach()})
+    expected = (weights[:, None] @ blocks["stress"]["strain"]).squeeze(1)
+    torch.testing.assert_close(found, expected)
 
 
 def test_input_that_requires_grad_passes_where_no_gradients_are_recorded(
@@ -442,9 +439,17 @@ def test_input_that_requires_grad_passes_where_no_gradients_are_recorded(
     torch.testing.assert_close(stress.data, expected.data, rtol=0, atol=0)
 
 
-def test_parameter_that_requires_grad_is_refused(elasticity_promoted: CompiledCase) -> None:
+def test_parameters_can_be_trained(elasticity_promoted: CompiledCase) -> None:
     model = AOTIModel(elasticity_promoted.root)
-    ((name, modulus),) = model.named_parameters().items()
-    modulus.requires_grad_()
-    with pytest.raises(errors.InputError, match=f"parameter '{name}' requires grad"):
-        model(SR2(torch.zeros(6)))
+    ((name, modulus),) = model.trainable_parameters().items()
+    strain = torch.randn(3, 6, dtype=model.dtype)
+    target = 2.0 * model(SR2(strain))[0].data.detach()
+    assert [parameter is modulus for parameter in model.parameters()] == [True]
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.5 * (modulus / target.norm()).item() ** 2)
+    for _ in range(60):
+        optimiser.zero_grad()
+        (model(SR2(strain))[0].data - target).square().sum().backward()
+        optimiser.step()
+    torch.testing.assert_close(
+        model.named_parameters()[name].detach(), torch.tensor(4.0e5).double()
+    )

@@ -147,7 +147,14 @@ def test_core_header_guards_itself(path: Path) -> None:
 
 # --- Python
 
-USERS_OF_CORE = {"core_bridge.py", "model.py", "operators.py", "__main__.py"}
+USERS_OF_CORE = {
+    "autograd.py",
+    "core_bridge.py",
+    "model.py",
+    "operators.py",
+    "traced.py",
+    "__main__.py",
+}
 USERS_OF_HOST = {"aoti_model.py", "hit.py", "takeover.py", "typed.py"}
 USERS_OF_HOST_PARSER = {"stub.py"}
 WITHOUT_TORCH = {
@@ -167,7 +174,18 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "operators.py": {"_core", "artifact", "errors"},
     "solves.py": set(),
     "solve_log.py": {"solves"},
-    "model.py": {"_core", "artifact", "core_bridge", "errors", "operators", "solve_log"},
+    "autograd.py": {"artifact", "errors"},
+    "traced.py": {"autograd", "errors"},
+    "model.py": {
+        "_core",
+        "artifact",
+        "autograd",
+        "core_bridge",
+        "errors",
+        "operators",
+        "solve_log",
+        "traced",
+    },
     "stub.py": {"artifact", "errors"},
     "typed.py": {"artifact", "errors"},
     "native_newton.py": {"errors", "native_solver_log"},

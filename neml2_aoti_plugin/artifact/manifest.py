@@ -383,3 +383,13 @@ class Manifest:
     argument_ranks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By graph, the rank of every argument with its batch axes; only where :attr:`fixed_batch` is
     not one axis."""
+
+
+def sub_batch_shapes_inside(manifest: Manifest) -> dict[str, Shape]:
+    """Sub-batch shapes that the solves record, by authored name; outputs come without theirs."""
+    shapes: dict[str, Shape] = {}
+    for segment in manifest.segments:
+        if isinstance(segment, ImplicitSegment):
+            shapes |= {given.name: given.sub_batch_shape for given in segment.givens}
+            shapes |= {unknown.name: unknown.sub_batch_shape for unknown in segment.unknowns}
+    return shapes
