@@ -332,7 +332,9 @@ def _carry(
     if not any(present):
         return ()
     some = linear.restricted(present, is_reverse=linear.is_reverse)
-    guarded = [_Once.apply(tensor, linear.call.model) for tensor in tensors]  # type: ignore[no-untyped-call]
+    guarded = tensors
+    if torch.is_grad_enabled():
+        guarded = [_Once.apply(tensor, linear.call.model) for tensor in tensors]  # type: ignore[no-untyped-call]
     results: tuple[torch.Tensor, ...] = _Carry.apply(some, *_chosen(carried, present), *guarded)  # type: ignore[no-untyped-call]
     return results
 

@@ -399,17 +399,17 @@ PulledBack Sensitivity::pulled_back(const Groups & u, const SolveArguments & arg
                                     const CotangentMap & of_unknowns, const Moving & wanted) const
 {
   PulledBack result;
-  at::Tensor lambda;
   const bool wants_given =
       std::any_of(given_pairs_.begin(), given_pairs_.end(),
                   [&](const InputPair & pair) { return wanted.variables.count(pair.input) > 0; });
-  if (wants_given)
-    lambda = pull_back_to_givens(result, u, arguments, of_unknowns, wanted);
   const bool wants_parameter =
       std::any_of(parameter_pairs_.begin(), parameter_pairs_.end(), [&](const ParameterPair & pair)
                   { return wanted.parameters.count(pair.parameter) > 0; });
+  at::Tensor lambda; // solved for once, wherever A comes from
   if (wants_parameter)
-    pull_back_to_parameters(result, u, arguments, of_unknowns, lambda);
+    lambda = pull_back_to_parameters(result, u, arguments, of_unknowns);
+  if (wants_given)
+    pull_back_to_givens(result, u, arguments, of_unknowns, wanted, lambda);
   return result;
 }
 
@@ -427,21 +427,22 @@ at::Tensor Sensitivity::adjoint(const at::Tensor & a, const CotangentMap & of_un
   return minus_solved(a.transpose(1, 2).contiguous(), right, label_).transpose(1, 2);
 }
 
-/// Returns the adjoint if it had to be solved for.
-at::Tensor Sensitivity::pull_back_to_givens(PulledBack & result, const Groups & u,
-                                            const SolveArguments & arguments,
-                                            const CotangentMap & of_unknowns,
-                                            const Moving & wanted) const
+/// `lambda` is undefined where it has not been solved for yet.
+void Sensitivity::pull_back_to_givens(PulledBack & result, const Groups & u,
+                                      const SolveArguments & arguments,
+                                      const CotangentMap & of_unknowns, const Moving & wanted,
+                                      const at::Tensor & lambda) const
 {
   if (solves_for_columns())
   {
     const auto tensors = arguments.with(u);
-    const auto lambda = adjoint(system_matrix(tensors, arguments), of_unknowns);
-    const auto all = row_matmul(lambda, given_matrix(tensors, arguments)).squeeze(1);
+    const auto multiplier =
+        lambda.defined() ? lambda : adjoint(system_matrix(tensors, arguments), of_unknowns);
+    const auto all = row_matmul(multiplier, given_matrix(tensors, arguments)).squeeze(1);
     for (const auto & place : givens_)
       if (differentiates(place.name))
         result.givens[place.name] = all.narrow(1, place.offset, place.width());
-    return lambda;
+    return;
   }
   const auto blocks = given_blocks(u, arguments);
   for (std::size_t k = 0; k < blocks.size(); ++k)
@@ -454,13 +455,12 @@ at::Tensor Sensitivity::pull_back_to_givens(PulledBack & result, const Groups & 
                transposed_product(found->second, as_matrices(blocks[k], pair.output_base_shape,
                                                              pair.input_base_shape)));
   }
-  return {};
 }
 
-void Sensitivity::pull_back_to_parameters(PulledBack & result, const Groups & u,
-                                          const SolveArguments & arguments,
-                                          const CotangentMap & of_unknowns,
-                                          const at::Tensor & lambda) const
+/// Returns the adjoint if it had to be solved for.
+at::Tensor Sensitivity::pull_back_to_parameters(PulledBack & result, const Groups & u,
+                                                const SolveArguments & arguments,
+                                                const CotangentMap & of_unknowns) const
 {
   const bool leaves_solving =
       !parameter_graphs_.operators.empty() && (is_on_processor_ || !parameter_graphs_.solve);
@@ -469,12 +469,12 @@ void Sensitivity::pull_back_to_parameters(PulledBack & result, const Groups & u,
     const auto tensors = with_parameters_per_row(arguments).with(u);
     const auto jacobians =
         arguments.own(contiguous(parameter_graphs_.operators[0]->run(tensors, 2)));
-    const auto multiplier = lambda.defined() ? lambda : adjoint(jacobians[0], of_unknowns);
-    const auto all = row_matmul(multiplier, jacobians[1]).squeeze(1);
+    const auto lambda = adjoint(jacobians[0], of_unknowns);
+    const auto all = row_matmul(lambda, jacobians[1]).squeeze(1);
     for (const auto & pair : parameter_pairs_)
       result.parameters[pair.parameter] =
           all.narrow(1, pair.column_offset, element_count(pair.parameter_base_shape));
-    return;
+    return lambda;
   }
   const auto blocks = parameter_blocks(u, arguments);
   for (std::size_t k = 0; k < blocks.size(); ++k)
@@ -485,6 +485,7 @@ void Sensitivity::pull_back_to_parameters(PulledBack & result, const Groups & u,
                  transposed_product(found->second, as_matrices(blocks[k], pair.output_base_shape,
                                                                pair.parameter_base_shape)));
   }
+  return {};
 }
 
 } // namespace neml2_aoti_plugin

@@ -77,12 +77,12 @@ private:
   at::Tensor adjoint(const at::Tensor & a, const CotangentMap & of_unknowns) const;
   at::Tensor system_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
   at::Tensor given_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
-  at::Tensor pull_back_to_givens(PulledBack & result, const Groups & u,
-                                 const SolveArguments & arguments, const CotangentMap & of_unknowns,
-                                 const Moving & wanted) const;
-  void pull_back_to_parameters(PulledBack & result, const Groups & u,
-                               const SolveArguments & arguments, const CotangentMap & of_unknowns,
-                               const at::Tensor & lambda) const;
+  void pull_back_to_givens(PulledBack & result, const Groups & u, const SolveArguments & arguments,
+                           const CotangentMap & of_unknowns, const Moving & wanted,
+                           const at::Tensor & lambda) const;
+  at::Tensor pull_back_to_parameters(PulledBack & result, const Groups & u,
+                                     const SolveArguments & arguments,
+                                     const CotangentMap & of_unknowns) const;
   SolveArguments with_parameters_per_row(const SolveArguments & arguments) const;
   void add_solved_columns(ComputedTangents & computed, const Groups & u,
                           const SolveArguments & arguments, const Tangents & tangents) const;
