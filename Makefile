@@ -80,6 +80,14 @@ $(VENV)/.installed: $(VENV)/.created-$(TORCH)-$(NEML2) $(PACKAGE_FILES)
 demo: $(VENV)/.installed ## run a compiled model through cyclic loading, draw and compare it
 	$(BIN)/python examples/demo/demo.py
 
+.PHONY: example-calibration
+example-calibration: $(VENV)/.installed ## fit parameters to cyclic tests with torch.optim, through a compiled model
+	$(BIN)/python examples/calibration/calibrate.py
+
+.PHONY: example-posterior
+example-posterior: $(VENV)/.installed ## sample the posterior of these parameters with pyro
+	$(BIN)/python examples/calibration/posterior.py
+
 # All artifacts are compiled ahead, two at a time, unless PYTEST_FLAGS chooses among the tests: then
 # each is compiled by the first test that needs it. What fails to compile fails again in its test.
 .PHONY: test
@@ -114,6 +122,10 @@ writers: $(VENV)/.installed ## measure the artifacts of five releases of neml2, 
 bench: $(VENV)/.installed ## compare the speed with that of neml2's own runtime (BENCH_FLAGS=--quick)
 	env -u OMP_NUM_THREADS $(BIN)/python benchmarks $(BENCH_FLAGS)
 
+.PHONY: bench-gradients
+bench-gradients: $(VENV)/.installed ## measure what the gradient of a history costs (BENCH_FLAGS='--rows 1 1024')
+	env -u OMP_NUM_THREADS $(BIN)/python benchmarks/gradients.py $(BENCH_FLAGS)
+
 .PHONY: lint
 lint: $(VENV)/.installed ## check formatting, style and types
 	$(BIN)/clang-format --dry-run -Werror $(filter %.h %.cpp,$(PACKAGE_FILES))
@@ -127,5 +139,5 @@ golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2
 
 .PHONY: clean
 clean: ## remove builds, caches and written results; environments stay
-	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/demo/output benchmarks/results
+	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/*/output benchmarks/results
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
