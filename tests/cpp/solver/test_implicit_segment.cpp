@@ -46,21 +46,21 @@ struct Fixture {
 const check::Tests tests{
 {"implicit_segment_writes_its_unknowns", [] {
   Fixture f;
-  f.segment().run(f.state, nullptr, f.call);
+  f.segment().run(f.state, nullptr, nullptr, f.call);
   near(f.state.at("u").data, {2, 3}, 1e-6);  // rtol 1e-8 on the residual
   check::equal(f.state.at("u").batch, {2});
 }},
 {"implicit_segment_that_accepts_its_guess_keeps_the_batch_of_the_guess", [] {
   Fixture f;
   f.state.at("g").data = tensor_of({1, 1}, {2});
-  f.segment().run(f.state, nullptr, f.call);
+  f.segment().run(f.state, nullptr, nullptr, f.call);
   same(f.state.at("u").data, tensor_of({1, 1}, {2}));
   check::equal(f.state.at("u").batch, {});
 }},
 {"implicit_segment_does_not_write_into_the_guess", [] {
   Fixture f;
   const auto guess = f.state.at("u").data;
-  f.segment().run(f.state, nullptr, f.call);
+  f.segment().run(f.state, nullptr, nullptr, f.call);
   same(guess, tensor_of({1, 1}, {2}));
 }},
 {"implicit_segment_starts_from_zero_where_the_artifact_says_so", [] {
@@ -68,7 +68,7 @@ const check::Tests tests{
   auto description = cube_root();
   description.initial_guess = InitialGuess::Zero;
   f.state.at("g").data = tensor_of({0, 0}, {2});
-  f.segment(description).run(f.state, nullptr, f.call);
+  f.segment(description).run(f.state, nullptr, nullptr, f.call);
   same(f.state.at("u").data, tensor_of({0, 0}, {2}));
 }},
 {"implicit_segment_raises_with_the_last_iterate", [] {
@@ -78,7 +78,7 @@ const check::Tests tests{
   f.call.newton = settings;
   f.state.at("u").data = tensor_of({2, 1}, {2});
   try {
-    f.segment().run(f.state, nullptr, f.call);
+    f.segment().run(f.state, nullptr, nullptr, f.call);
   } catch (const ConvergenceError& error) {
     check::equal(error.unknowns().at(0).first, "u");
     near(error.unknowns().at(0).second, {2, 1 + 26.0 / 3}, 1e-14);
@@ -92,14 +92,14 @@ const check::Tests tests{
   Fixture f;
   Tangents tangents;
   tangents.seed("g", "d", tensor_of({12, 27}, {2, 1, 1}));
-  f.segment().run(f.state, &tangents, f.call);
+  f.segment().run(f.state, &tangents, nullptr, f.call);
   near(tangents.of("u").at("d"), {1, 1}, 1e-6);  // 12 / (3 * 4), 27 / (3 * 9)
 }},
 {"implicit_segment_forgets_the_tangent_of_its_guess", [] {
   Fixture f;
   Tangents tangents;
   tangents.seed("u", "d", tensor_of({1, 1}, {2, 1, 1}));
-  f.segment().run(f.state, &tangents, f.call);
+  f.segment().run(f.state, &tangents, nullptr, f.call);
   check::that(!tangents.has("u"));
   check::equal(runs()["sensitivity.pt2"], 0);
 }},
@@ -109,7 +109,7 @@ const check::Tests tests{
   description.initial_guess = InitialGuess::Zero;
   description.predictor = PredictorDescription{"predictor.pt2", {"g"}, {"u"}, std::nullopt};
   scripts()["predictor.pt2"] = [](const Tensors&) { return Tensors{tensor_of({2, 3}, {2})}; };
-  f.segment(description).run(f.state, nullptr, f.call);
+  f.segment(description).run(f.state, nullptr, nullptr, f.call);
   same(f.state.at("u").data, tensor_of({2, 3}, {2}));
   check::equal(runs()["step.pt2"], 0);
 }},
@@ -118,7 +118,7 @@ const check::Tests tests{
   f.state = {{"g", {counting({0}), {0}}}, {"u", {counting({0}), {0}}}};
   f.call.rows = 0;
   f.call.batch = {0};
-  f.segment().run(f.state, nullptr, f.call);
+  f.segment().run(f.state, nullptr, nullptr, f.call);
   check::equal(f.state.at("u").data.sizes().vec(), {0});
   check::that(runs().empty());
 }},
@@ -139,7 +139,7 @@ const check::Tests tests{
   f.state = {{"g", {tensor_of({8, 27, 8, 27}, {4}), {2, 2}}}, {"u", {tensor_of({1, 1, 1, 1}, {4}), {}}}};
   std::vector<SolveRecord> records;
   f.call.records = &records;
-  f.segment(description).run(f.state, nullptr, f.call);
+  f.segment(description).run(f.state, nullptr, nullptr, f.call);
   near(f.state.at("u").data, {2, 3, 1, 1.5}, 1e-6);
   check::equal(records.size(), std::size_t{1});
   check::equal(records[0].attempts.size(), std::size_t{1});  // over the whole increment, of all rows
@@ -159,7 +159,7 @@ const check::Tests tests{
   };
   Tangents tangents;
   tangents.seed_parameter("k");
-  f.segment(description).run(f.state, &tangents, f.call);
+  f.segment(description).run(f.state, &tangents, nullptr, f.call);
   near(tangents.of("u").at("k"), {10, 15}, 1e-5);
 }},
 {"implicit_segment_predicts_in_a_loop", [] {
@@ -172,7 +172,7 @@ const check::Tests tests{
     return Tensors{x[1], x[1] + 1.0};  // u is the pass before
   };
   f.state.at("g").data = tensor_of({27, 27}, {2});
-  f.segment(description).run(f.state, nullptr, f.call);
+  f.segment(description).run(f.state, nullptr, nullptr, f.call);
   check::equal(runs()["predictor.pt2"], 4);
   check::equal(runs()["step.pt2"], 0);  // the last pass predicts u = 3
 }},

@@ -151,7 +151,7 @@ const check::Tests tests{
       hints.push_back(number(x[1], row));
     return Tensors{x[0]};
   };
-  ImplicitSegment(description, ShapeTable(ModelDescription{}), f.graphs).run(f.state, nullptr, f.call);
+  ImplicitSegment(description, ShapeTable(ModelDescription{}), f.graphs).run(f.state, nullptr, nullptr, f.call);
   near(f.state.at("u").data, {2, 9, -1}, 1e-12);
   // The whole, rows 1 and 2 over the first half, row 1 over its quarters, and so on.
   check::equal(hints, {100, 200, 300, 200, 300, 200, 200, 200, 300, 200, 200});
