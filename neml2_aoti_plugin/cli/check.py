@@ -3,7 +3,7 @@
 Both see the same states: those that a driver of MODEL.i takes the native model through. Without
 --driver, its first driver is followed along random fractions of its load (--rows, --seed); where
 there is none, random strains are. Values of every output and all compiled derivatives are
-compared. Differences are relative to the largest entry of what the native model gives.
+compared, relative to the largest entry that the native model gives.
 
 The exit code is 1 where any of them exceeds its tolerance, and where the compiled model fails on
 a state that the native one solves.
@@ -81,10 +81,12 @@ class Difference:
     """An output, or ``output:input`` for a derivative."""
     reference: str
     """``native`` or ``differences``."""
-    largest: float
-    """Entry of the reference."""
+    scale: float
+    """The largest entry that the reference gives; for values over all steps, for derivatives in
+    this step, or what the ranges of output and input suggest, if that is more."""
     difference: float
     relative: float
+    """Difference over scale."""
     tolerance: float
     step: int
     row: int
@@ -268,7 +270,7 @@ class _Worst:
         self._found[name] = Difference(
             name=name,
             reference=reference,
-            largest=float(expected.abs().max()),
+            scale=scale,
             difference=difference,
             relative=relative,
             tolerance=tolerance,
@@ -518,13 +520,13 @@ def show(console: Console, comparison: Comparison) -> None:
 def _differences_table(what: str, differences: Sequence[Difference]) -> Any:
     from neml2_aoti_plugin.cli.console import MARKS, escape, table
 
-    columns = (what, "against", "largest", "difference", "relative", "allowed", "step", "row", "")
+    columns = (what, "against", "scale", "difference", "relative", "allowed", "step", "row", "")
     made = table(columns, numbers=columns[2:-1])
     for each in differences:
         made.add_row(
             escape(each.name),
             "central differences" if each.reference == "differences" else each.reference,
-            f"{each.largest:.4g}",
+            f"{each.scale:.4g}",
             f"{each.difference:.1e}",
             f"{each.relative:.1e}",
             f"{each.tolerance:.0e}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -94,6 +95,12 @@ def progress(console: Console, *, counted: bool = True) -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
+def shown_path(path: Path) -> str:
+    """As short as it can be said from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def human_bytes(count: int) -> str:
     value = float(count)
     for unit in ("B", "KiB", "MiB"):
@@ -113,6 +120,7 @@ __all__ = [
     "message_console",
     "output_console",
     "progress",
+    "shown_path",
     "table",
     "verdict",
 ]

@@ -40,7 +40,7 @@ class InputDeck:
         device: str = "cpu",
         dtype: str = "float64",
     ) -> None:
-        _require_host()
+        require_host()
         if not path.is_file():
             raise UsageError(f"{path}: no such file. Correct the path.")
         self.path = path
@@ -76,7 +76,8 @@ class InputDeck:
             raise UsageError(f"{self.path}: {text} ({type(error).__name__})") from error
 
 
-def _require_host() -> None:
+def require_host() -> None:
+    """Raise UsageError where neml2 is not installed."""
     if importlib.util.find_spec("neml2") is None:
         raise UsageError("this command needs neml2, which is not installed: pip install neml2")
 

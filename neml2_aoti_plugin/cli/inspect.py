@@ -373,11 +373,13 @@ def _show(
 
 
 def _headline(data: dict[str, Any], manifest: Manifest) -> Iterator[tuple[str, str]]:
+    from neml2_aoti_plugin.cli.console import shown_path
+
     yield "model", data["model"]
-    yield "metadata", str(data["metadata"])
+    yield "metadata", shown_path(data["metadata"])
     yield "schema", f"{data['schema_version']}, as written by {data['written_by']}"
     if data["stub"]:
-        yield "stub", str(data["stub"])
+        yield "stub", shown_path(data["stub"])
         drivers = [f"{name} ({kind})" for name, kind in data["drivers"].items()]
         yield "drivers", ", ".join(drivers) or "none"
     if manifest.fixed_batch is not None:
