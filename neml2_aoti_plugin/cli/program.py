@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 PROGRAM = "neml2-aoti"
 
-COMMANDS = ("inspect", "doctor", "check", "completion")
+COMMANDS = ("inspect", "doctor", "check", "run", "bench", "compile", "upgrade", "completion")
 """Each is a module beside this one."""
 
-TAKES_FOREIGN_OPTIONS = ("compile",)
-"""Hand on what they do not know."""
+TAKES_FOREIGN_WORDS = ("compile", "run")
+"""Commands that hand on what they do not know: options, replacements of the input file."""
 
 INTERRUPTED = 130
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     parser = build_parser()
     args, foreign = parser.parse_known_args(argv)
-    if foreign and args.command not in TAKES_FOREIGN_OPTIONS:
+    if foreign and args.command not in TAKES_FOREIGN_WORDS:
         parser.error(f"unrecognized arguments: {' '.join(foreign)}")
     args.foreign = foreign
     try:
@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
             help=module.HELP,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=name not in TAKES_FOREIGN_OPTIONS,
+            allow_abbrev=name not in TAKES_FOREIGN_WORDS,
         )
         module.configure(sub)
         output = sub.add_argument_group("output")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from artifact_cache import CompiledCase
+from artifact_cache import PROJECT, CompiledCase
 from said import Program
 
-from neml2_aoti_plugin.cli.program import COMMANDS
+from neml2_aoti_plugin.cli.program import COMMANDS, TAKES_FOREIGN_WORDS, build_parser
 
 
 def test_help_lists_every_command_and_the_exit_codes(aoti: Program) -> None:
@@ -119,3 +121,20 @@ def test_bash_completes_commands_and_options(aoti: Program, tmp_path: Path) -> N
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
 
     assert done.stdout.split() == ["inspect", "--json"], done.stderr
+
+
+def shown_commands(document: str) -> list[str]:
+    """Command lines that a document shows, and what its tables promise with names in capitals."""
+    text = (PROJECT / document).read_text()
+    lines = re.findall(r"^(?:\$ )?(?:\w+=\S+ )*neml2-aoti ([^#|\n>]*)", text, re.MULTILINE)
+    return [*lines, *re.findall(r"`neml2-aoti ([^`]*)`", text)]
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/command-line.md"])
+def test_documented_commands_are_understood(document: str) -> None:
+    commands = shown_commands(document)
+
+    assert {shlex.split(line)[0] for line in commands} >= {*COMMANDS} - {"completion"}
+    for line in commands:
+        args, foreign = build_parser().parse_known_args(shlex.split(line))
+        assert not foreign or args.command in TAKES_FOREIGN_WORDS, line
