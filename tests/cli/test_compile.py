@@ -96,6 +96,7 @@ def test_compile_hands_on_what_it_does_not_know(aoti: Program) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_compile_compiles_and_checks(aoti: Program, tmp_path: Path) -> None:
     said = aoti("compile", ELASTICITY, "-d", "auto", "--output-dir", tmp_path / "aoti", "--json")
 
