@@ -1,146 +1,28 @@
 """``python -m neml2_aoti_plugin``: says what runs neml2's compiled models here, and why.
 
-The exit status is 0 where that is this package and its runtime loads, 1 otherwise.
+The exit status is 0 where that is this package and its runtime loads, 1 otherwise. With
+``--json-lines`` every finding is a JSON array of subject and finding. ``neml2-aoti doctor`` says
+more, and what to do.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
-import platform
-import runpy
+import json
 import sys
-import warnings
-from importlib import metadata
-from pathlib import Path
-from types import ModuleType
 
-from _neml2_aoti_plugin_autoload import (
-    DEBUG_SWITCH,
-    SWITCH,
-    installed_finder,
-    is_switched_off,
-)
-from neml2_aoti_plugin.version import __version__
-
-AUTOLOAD_SWITCH = "TORCH_DEVICE_BACKEND_AUTOLOAD"
+from neml2_aoti_plugin.environment import ACTIVE, findings
 
 
 def main() -> int:
-    """Print the report."""
-    warnings.simplefilter("always")
-    torch = _try_import("torch")
-    neml2 = _try_import("neml2")
-    _print("neml2_aoti_plugin", f"{__version__}, {Path(__file__).parent}")
-    _print("python", f"{platform.python_version()}, {sys.executable}")
-    _print("torch", _describe(torch))
-    _print("neml2", _describe(neml2))
-    _print("switches", ", ".join(_switches()))
-    _print("started by torch", _entry_point())
-    _print("finder", _finder())
-    _print("type AOTIModel", _registered_class(neml2))
-    _print("neml2.aoti._aoti", _binding())
-    _print("runtime built with", _built_with())
-    sys.stdout.flush()  # a library for another torch may end the process
-    core = _try_import("neml2_aoti_plugin._core")
-    _print("runtime loads", _loads(core))
-    is_active, verdict = _verdict(neml2, core)
-    _print("active", verdict)
-    return 0 if is_active else 1
-
-
-def _print(subject: str, finding: str) -> None:
-    print(f"{subject + ':':<20}{finding}")
-
-
-def _try_import(name: str) -> ModuleType | Exception:
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        return error
-
-
-def _describe(module: ModuleType | Exception) -> str:
-    if isinstance(module, Exception):
-        return f"cannot be imported ({type(module).__name__}: {module})"
-    version = str(getattr(module, "__version__", "version unknown"))
-    return f"{version}, {Path(str(module.__file__)).parent}"
-
-
-def _switches() -> list[str]:
-    return [
-        f"{name}={os.environ.get(name, '(not set)')}"
-        for name in (SWITCH, DEBUG_SWITCH, AUTOLOAD_SWITCH)
-    ]
-
-
-def _entry_point() -> str:
-    names = [
-        entry.value
-        for entry in metadata.entry_points(group="torch.backends")
-        if entry.module == "_neml2_aoti_plugin_autoload"
-    ]
-    if not names:
-        return "no: not installed as a distribution, so import neml2_aoti_plugin or use --load"
-    if os.environ.get(AUTOLOAD_SWITCH, "1") != "1":
-        return f"no: {AUTOLOAD_SWITCH} is {os.environ[AUTOLOAD_SWITCH]!r}"
-    return f"yes: entry point {names[0]}"
-
-
-def _finder() -> str:
-    finder = installed_finder()
-    if finder is None:
-        return "not installed"
-    return f"installed, sys.meta_path[{sys.meta_path.index(finder)}]"
-
-
-def _registered_class(neml2: ModuleType | Exception) -> str:
-    registered = _registered(neml2)
-    if registered is None:
-        return "not registered with neml2"
-    return f"{registered.__module__}.{registered.__qualname__}"
-
-
-def _registered(neml2: ModuleType | Exception) -> type | None:
-    if isinstance(neml2, Exception):
-        return None
-    factory = importlib.import_module("neml2.factory")
-    registered: type | None = factory._registry.get("AOTIModel")
-    return registered
-
-
-def _binding() -> str:
-    binding = sys.modules.get("neml2.aoti._aoti")
-    if binding is None:
-        return "not loaded"
-    origin = binding.__spec__.origin if binding.__spec__ is not None else None
-    return f"from {origin}"
-
-
-def _built_with() -> str:
-    record = Path(__file__).parent / "_core" / "_built_with.py"
-    if not record.is_file():
-        return "nothing: the compiled part of this package has not been built"
-    return f"torch {runpy.run_path(str(record)).get('TORCH', '(not recorded)')}"
-
-
-def _loads(core: ModuleType | Exception) -> str:
-    if isinstance(core, Exception):
-        return f"no ({type(core).__name__}: {core})"
-    return "yes"
-
-
-def _verdict(neml2: ModuleType | Exception, core: ModuleType | Exception) -> tuple[bool, str]:
-    if is_switched_off():
-        return False, f"no: switched off by {SWITCH}={os.environ[SWITCH]}"
-    if isinstance(neml2, Exception):
-        return False, "no: neml2 cannot be imported; neml2_aoti_plugin.Model does without it"
-    registered = _registered(neml2)
-    if registered is None or registered.__module__.partition(".")[0] != "neml2_aoti_plugin":
-        return False, f"no: AOTIModel is not ours; {DEBUG_SWITCH}=1 shows why"
-    if isinstance(core, Exception):
-        return False, "in part: interpreted models run, compiled models need the runtime above"
-    return True, "yes: neml2 runs its compiled models on this package"
+    """Print the report, each finding as soon as it is known."""
+    as_json = "--json-lines" in sys.argv[1:]
+    verdict = ""
+    for subject, finding in findings():
+        line = json.dumps([subject, finding]) if as_json else f"{subject + ':':<20}{finding}"
+        print(line, flush=True)
+        if subject == ACTIVE:
+            verdict = finding
+    return 0 if verdict.startswith("yes") else 1
 
 
 if __name__ == "__main__":

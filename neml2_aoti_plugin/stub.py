@@ -41,7 +41,7 @@ def read_stub(node: Any, factory: Any) -> Stub:
     """
     solver = node.param_optional_str("solver", "")
     return Stub(
-        artifact_path=_artifact_path(node, Path(factory._path)),
+        artifact_path=find_artifact(node, Path(factory._path)),
         device=getattr(factory, "_device", None),
         dtype=getattr(factory, "_dtype", None),
         solver_config=_solver_config(factory, solver) if solver else None,
@@ -53,7 +53,8 @@ _PATH_OPTIONS = ("artifact_path", "meta")
 """The folder of the artifact or, up to 3.0.3, its metadata file."""
 
 
-def _artifact_path(node: Any, input_file: Path) -> Path:
+def find_artifact(node: Any, input_file: Path) -> Path:
+    """Where the artifact of the block ``node`` is; raises as :func:`read_stub`."""
     where = f"{input_file}: [Models/{node.path()}]"
     given = {key: node.param_optional_str(key, "") for key in _PATH_OPTIONS}
     options = [key for key, value in given.items() if value]

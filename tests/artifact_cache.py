@@ -181,6 +181,7 @@ RECIPES = MappingProxyType(
         },
         # Up to 3.0.3 all derivatives are compiled and none can be asked for.
         ("elasticity", "schema2"): Recipe(parameters=("E",), writer="3.0.0"),
+        ("elasticity", "schema2_baked"): Recipe(writer="3.0.0"),
         ("elasticity", "schema3"): Recipe(parameters=("E",), writer="3.0.3"),
         # 3.0.0 returns only what no other model of the composition reads, unless it is asked to.
         ("rate_independent", "schema2"): Recipe(

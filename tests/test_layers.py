@@ -150,13 +150,20 @@ def test_core_header_guards_itself(path: Path) -> None:
 USERS_OF_CORE = {
     "autograd.py",
     "core_bridge.py",
+    "environment.py",
     "model.py",
     "operators.py",
     "traced.py",
-    "__main__.py",
 }
-USERS_OF_HOST = {"aoti_model.py", "hit.py", "takeover.py", "typed.py"}
-USERS_OF_HOST_PARSER = {"stub.py"}
+USERS_OF_HOST = {
+    "aoti_model.py",
+    "hit.py",
+    "takeover.py",
+    "typed.py",
+    "cli/host.py",
+    "cli/binary_probe.py",
+}
+USERS_OF_HOST_PARSER = {"stub.py", "cli/target.py"}
 WITHOUT_TORCH = {
     "__init__.py",
     "activation.py",
@@ -290,8 +297,8 @@ def test_compiled_library_is_imported_by_its_package_only() -> None:
 
 
 def test_host_is_known_to_few_modules() -> None:
-    # operators.py and __main__.py ask for the host by name where it is wanted, and do without it.
-    assert _users_of("neml2") <= USERS_OF_HOST | {"operators.py", "__main__.py"}
+    # These two ask for the host by name where it is wanted, and do without it.
+    assert _users_of("neml2") <= USERS_OF_HOST | {"operators.py", "environment.py"}
     assert _users_of("nmhit") <= USERS_OF_HOST_PARSER
 
 
@@ -302,6 +309,21 @@ def test_model_does_not_know_the_host() -> None:
 @pytest.mark.parametrize("module", sorted(WITHOUT_TORCH))
 def test_module_imports_neither_torch_nor_host(module: str) -> None:
     assert not {"torch", "neml2", "nmhit"} & set(_at_import_time(PACKAGE / module))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=_module_name)
+def test_command_imports_libraries_where_it_runs_only(path: Path) -> None:
+    """So that help and completion come at once, and inspect needs no torch."""
+    drawing = {"rich"} if path.name == "console.py" else set()
+    known = set(sys.stdlib_module_names) | {NAME, "_neml2_aoti_plugin_autoload"} | drawing
+
+    assert set(_at_import_time(path)) <= known
+
+
+def test_nothing_but_the_command_line_knows_the_command_line() -> None:
+    users = {_module_name(path) for path in _modules() if "cli" in _ours(path)}
+
+    assert {name for name in users if not name.startswith("cli/")} == set()
 
 
 def test_autoload_module_imports_the_standard_library_only_until_it_is_needed() -> None:

@@ -29,7 +29,7 @@ from neml2_aoti_plugin.artifact.package import PackageFacts, check_package, insp
 from neml2_aoti_plugin.artifact.reader import canonical_fields, read_manifest, read_recorded_leaf
 from neml2_aoti_plugin.artifact.version import SHARED_METADATA_SINCE, upgrade_to_canonical
 
-__all__ = ["PackageFacts", "inspect_graphs", "read_artifact"]
+__all__ = ["PackageFacts", "inspect_graphs", "read_artifact", "read_metadata"]
 
 
 def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) -> Manifest:
@@ -41,6 +41,18 @@ def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) ->
     Raises ArtifactError or one of its kinds for what is wrong with the files, and LeafRequestError
     (a ValueError) for a device or dtype that no artifact has.
     """
+    manifest = read_metadata(path, device=device, dtype=dtype)
+    check_graph_files(manifest)
+    packages = inspect_graphs(manifest)
+    operators = frozenset[str]().union(*(package.operators for package in packages.values()))
+    return check_arguments(replace(manifest, operators=operators), packages)
+
+
+def read_metadata(path: str | Path, *, device: str, dtype: str | None = None) -> Manifest:
+    """What the metadata say, whether or not the graphs that they name are there and fit.
+
+    Arguments and errors are those of :func:`read_artifact`.
+    """
     device_family(device)
     check_dtype(dtype)
     metadata_file = find_metadata(path, device)
@@ -51,16 +63,12 @@ def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) ->
         leaf = pinned_leaf(metadata_file, read_recorded_leaf(fields), device, dtype)
     else:
         leaf = choose_leaf(metadata_file, device, dtype)
-    manifest = read_manifest(
+    return read_manifest(
         fields,
         written_version=document.written_version,
         metadata_file=metadata_file,
         leaf=leaf,
     )
-    check_graph_files(manifest)
-    packages = inspect_graphs(manifest)
-    operators = frozenset[str]().union(*(package.operators for package in packages.values()))
-    return check_arguments(replace(manifest, operators=operators), packages)
 
 
 def inspect_graphs(manifest: Manifest) -> dict[str, PackageFacts]:

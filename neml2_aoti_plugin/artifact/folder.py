@@ -90,6 +90,30 @@ def list_leaves(root: Path) -> list[tuple[str, str]]:
     ]
 
 
+def offered_leaves(path: Path) -> list[tuple[str, str]]:
+    """(family, dtype) of every leaf under ``path``, a metadata file or a folder of any layout.
+
+    Empty where there is none; a dtype that cannot be read is ``unreadable``.
+    """
+    if path.name == _SHARED_NAME:
+        return list_leaves(path.parent)
+    if path.is_file():
+        return [_recorded_leaf(path)]
+    if (path / _SHARED_NAME).exists():
+        return list_leaves(path)
+    folders = [path, *(path / family for family in KNOWN_FAMILIES)]
+    return [_recorded_leaf(file) for folder in folders for file in folder.glob(_OLD_PATTERN)]
+
+
+def _recorded_leaf(metadata_file: Path) -> tuple[str, str]:
+    try:
+        device = load_document(metadata_file).get("device")
+    except ArtifactError:
+        device = None
+    family = str(device).partition(":")[0]
+    return family if family in KNOWN_FAMILIES else "cpu", _recorded_dtype(metadata_file)
+
+
 def _checked_metadata_file(path: Path) -> Path:
     if path.suffix != ".json":
         raise ArtifactNotFoundError(

@@ -22,15 +22,18 @@ from neml2_aoti_plugin.errors import ArtifactError
 
 def graph_names(manifest: Manifest) -> tuple[str, ...]:
     """Names of all graph files, each once, in the order of the segments."""
-    names: dict[str, None] = {}
-    for segment in manifest.segments:
-        graphs = (
-            _forward_graphs(segment)
-            if isinstance(segment, ForwardSegment)
-            else _implicit_graphs(segment)
-        )
-        names.update(dict.fromkeys(name for name in graphs if name is not None))
-    return tuple(names)
+    names = (name for segment in manifest.segments for name in segment_graphs(segment))
+    return tuple(dict.fromkeys(names))
+
+
+def segment_graphs(segment: ForwardSegment | ImplicitSegment) -> tuple[str, ...]:
+    """Names of the graph files of one segment, each once."""
+    graphs = (
+        _forward_graphs(segment)
+        if isinstance(segment, ForwardSegment)
+        else _implicit_graphs(segment)
+    )
+    return tuple(dict.fromkeys(name for name in graphs if name is not None))
 
 
 def _forward_graphs(segment: ForwardSegment) -> Iterator[str | None]:

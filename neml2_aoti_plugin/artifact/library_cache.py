@@ -49,19 +49,25 @@ def default_cache() -> LibraryCache | None:
     ``None`` where the variable says ``0`` (also ``off``, ``false``, ``no``), and where the folder
     cannot be made or others may write to it: graphs are then unpacked by each process.
     """
-    given = os.environ.get(FOLDER_VARIABLE, "")
-    if given.lower() in _OFF:
-        return None
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
-        root = (Path(given or base) / ("" if given else "neml2_aoti_plugin")).expanduser()
-        return LibraryCache(root, limit_bytes=_limit_mb() << 20)
+        root = cache_root()
+        return None if root is None else LibraryCache(root, limit_bytes=limit_mb() << 20)
     except (OSError, RuntimeError) as error:
         _log.info("graphs are unpacked by each process anew: %s", error)
         return None
 
 
-def _limit_mb() -> int:
+def cache_root() -> Path | None:
+    """Folder of the default cache, there or not; ``None`` where it is switched off."""
+    given = os.environ.get(FOLDER_VARIABLE, "")
+    if given.lower() in _OFF:
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return (Path(given or base) / ("" if given else "neml2_aoti_plugin")).expanduser()
+
+
+def limit_mb() -> int:
+    """What the default cache may grow to."""
     given = os.environ.get(LIMIT_VARIABLE, "")
     if not given:
         return DEFAULT_LIMIT_MB

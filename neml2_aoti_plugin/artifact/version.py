@@ -15,13 +15,14 @@ CANONICAL_VERSION = 14
 SHARED_METADATA_SINCE = 12
 """From here on one metadata file serves several leaves; before, device and dtype are in it."""
 
-_RELEASES = {
+RELEASES = {
     2: "neml2 3.0.0 to 3.0.2",
     3: "neml2 3.0.3",
     7: "neml2 3.0.4 to 3.0.6",
     12: "neml2 3.0.7",
     14: "neml2 3.1.0",
 }
+"""Who wrote which schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +91,8 @@ def read_version(document: Mapping[str, Any], file: Path) -> int:
 
 
 def _origin_of(version: int) -> str:
-    if version in _RELEASES:
-        return f"as written by {_RELEASES[version]}"
+    if version in RELEASES:
+        return f"as written by {RELEASES[version]}"
     if version > CANONICAL_VERSION:
         return "newer than this plugin"
     return "which no release of neml2 wrote"
