@@ -50,7 +50,7 @@ compiled_with = $(if $(COMPILED_WITH),NEML2_AOTI_TEST_COMPILED_WITH=$(COMPILED_W
 
 .PHONY: help
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON) TORCH=$(TORCH) NEML2=$(NEML2) VENV=$(VENV) PYTEST_FLAGS=$(PYTEST_FLAGS)"
 	@echo "           BENCH_FLAGS=$(BENCH_FLAGS) MATRIX=$(MATRIX)"
@@ -79,6 +79,10 @@ $(VENV)/.installed: $(VENV)/.created-$(TORCH)-$(NEML2) $(PACKAGE_FILES)
 .PHONY: demo
 demo: $(VENV)/.installed ## run a compiled model through cyclic loading, draw and compare it
 	$(BIN)/python examples/demo/demo.py
+
+.PHONY: example-composed
+example-composed: $(VENV)/.installed ## run a native material around a compiled flow rule, draw and compare it
+	$(BIN)/python examples/composed/composed.py
 
 # All artifacts are compiled ahead, two at a time, unless PYTEST_FLAGS chooses among the tests: then
 # each is compiled by the first test that needs it. What fails to compile fails again in its test.
@@ -127,5 +131,5 @@ golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2
 
 .PHONY: clean
 clean: ## remove builds, caches and written results; environments stay
-	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/demo/output benchmarks/results
+	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/*/output benchmarks/results
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -3,14 +3,15 @@
 #   (stress, equivalent plastic strain, temperature) -> (plastic strain rate, equivalent plastic strain rate)
 # Units: MPa, s, K.
 
+# Tables are made in double precision here, as neml2-compile reads a table without a dtype in single precision.
 [Tensors]
   [knots]
     type = Python
-    expr = 'Scalar(torch.tensor([300.0, 600.0, 800.0, 1000.0]))'
+    expr = 'Scalar(torch.tensor([300.0, 600.0, 800.0, 1000.0], dtype=torch.float64))'
   []
   [yield_stresses]
     type = Python
-    expr = 'Scalar(torch.tensor([180.0, 150.0, 100.0, 40.0]))'
+    expr = 'Scalar(torch.tensor([180.0, 150.0, 100.0, 40.0], dtype=torch.float64))'
   []
 []
 

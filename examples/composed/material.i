@@ -1,9 +1,8 @@
-# A native material around the model 'flow', which the including file provides: elasticity before it, backward Euler
-# after it, solved for the plastic strain; then driven through thermomechanical fatigue: isochoric strain cycles
-# with the temperature in phase, out of phase and constant. Units: MPa, s, K.
-
-cycles = 3
-steps = 120
+# A native material around the model 'flow', and its loading. The including file provides 'flow', and how many 'cycles'
+# there are in how many 'steps'.
+# Elasticity comes before the flow rule and backward Euler after it, solved for the plastic strain. The loading is
+# thermomechanical fatigue: isochoric strain cycles of 100 s, the temperature in phase, out of phase and constant.
+# Units: MPa, s, K.
 
 [Tensors]
   [times]
@@ -87,17 +86,5 @@ steps = 120
   []
   [lu]
     type = DenseLU
-  []
-[]
-
-[Drivers]
-  [fatigue]
-    type = TransientDriver
-    model = 'model'
-    prescribed_time = 'times'
-    prescribed_SR2_names = 'strain'
-    prescribed_SR2_values = 'strains'
-    prescribed_Scalar_names = 'temperature'
-    prescribed_Scalar_values = 'temperatures'
   []
 []
