@@ -50,7 +50,7 @@ compiled_with = $(if $(COMPILED_WITH),NEML2_AOTI_TEST_COMPILED_WITH=$(COMPILED_W
 
 .PHONY: help
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON) TORCH=$(TORCH) NEML2=$(NEML2) VENV=$(VENV) PYTEST_FLAGS=$(PYTEST_FLAGS)"
 	@echo "           BENCH_FLAGS=$(BENCH_FLAGS) MATRIX=$(MATRIX)"
@@ -87,6 +87,10 @@ example-calibration: $(VENV)/.installed ## fit parameters to cyclic tests with t
 .PHONY: example-posterior
 example-posterior: $(VENV)/.installed ## sample the posterior of these parameters with pyro
 	$(BIN)/python examples/calibration/posterior.py
+
+.PHONY: example-composed
+example-composed: $(VENV)/.installed ## run a native material around a compiled flow rule, draw and compare it
+	$(BIN)/python examples/composed/composed.py
 
 # All artifacts are compiled ahead, two at a time, unless PYTEST_FLAGS chooses among the tests: then
 # each is compiled by the first test that needs it. What fails to compile fails again in its test.

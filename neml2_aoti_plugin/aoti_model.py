@@ -18,6 +18,7 @@ from neml2.schema import HitSchema, dependency, option
 from neml2.types import TensorWrapper
 
 from neml2_aoti_plugin.artifact.manifest import Shape
+from neml2_aoti_plugin.chain_rule import ChainRule
 from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureError
 from neml2_aoti_plugin.model import Model
 from neml2_aoti_plugin.stub import SolverConfig, read_stub
@@ -39,7 +40,8 @@ class AOTIModel(torch.nn.Module):
 
     A compiled model stays on its device, keeps its dtype and cannot be compiled again. Where an
     input or a promoted parameter requires grad, its outputs do, with exact gradients by whatever
-    derivatives were requested at compile time.
+    derivatives were requested at compile time. With chain_rule = true these also serve native
+    models around it: a ComposedModel, the residual of an ImplicitUpdate, a pyzag system.
     """
 
     # Where it is to be imported from, by pickle too; also what the syntax catalogue shows.
@@ -73,6 +75,15 @@ class AOTIModel(torch.nn.Module):
             "Its linear solver is ignored.",
             default=None,
         ),
+        option(
+            "chain_rule",
+            bool,
+            "Whether the model takes the tangents of neml2's first-order chain rule, and so can be "
+            "part of a native composition that is differentiated, such as the residual of an "
+            "implicit update. Needs the derivatives of all outputs with respect to the inputs that "
+            "are varied: compile with -d OUT:IN for these, or -d : for all.",
+            default=False,
+        ),
     )
 
     # Read off every model by composition and by the host's tools. Promoted parameters are no
@@ -92,7 +103,9 @@ class AOTIModel(torch.nn.Module):
         Raises what :func:`neml2_aoti_plugin.stub.read_stub` and the constructor raise.
         """
         stub = read_stub(node, factory)
-        model = cls(stub.artifact_path, device=stub.device, dtype=stub.dtype)
+        model = cls(
+            stub.artifact_path, device=stub.device, dtype=stub.dtype, chain_rule=stub.chain_rule
+        )
         if stub.solver_config is not None:
             model.set_solver_config(**stub.solver_config)
         model._accept_declarations(stub.declared_names)
@@ -103,18 +116,21 @@ class AOTIModel(torch.nn.Module):
         meta_path: str | Path,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        *,
+        chain_rule: bool = False,
     ) -> None:
         """Open the artifact at ``meta_path``: its folder, or the metadata file in it.
 
         ``device`` defaults to torch's default device; ``dtype`` to float64 where the artifact has
-        it, otherwise to the only one it has. Raises :class:`ArtifactError` and its kin for what is
-        wrong on disk, and :class:`TypeError` for a variable whose type the installed ``neml2`` does
-        not know.
+        it, otherwise to the only one it has. With ``chain_rule`` calls accept ``v``: see
+        :meth:`forward`. Raises :class:`ArtifactError` and its kin for what is wrong on disk, and
+        :class:`TypeError` for a variable whose type the installed ``neml2`` does not know.
         """
         super().__init__()
         self._inner = Model(meta_path, device=device, dtype=dtype)
         self._newton_settings: SolverConfig | None = None
         self._boundary = TypedBoundary(self._inner.manifest)
+        self._chain_rule = ChainRule(self._inner.manifest, self._boundary) if chain_rule else None
         self.input_spec = {variable.name: variable.wrapper for variable in self._boundary.inputs}
         self.output_spec = {variable.name: variable.wrapper for variable in self._boundary.outputs}
 
@@ -131,13 +147,22 @@ class AOTIModel(torch.nn.Module):
         ``output_spec``, for a single output as well; an output that depends on no batched value
         has no batch axes, unless gradients are recorded.
 
-        ``v``, ``v2`` and ``vh`` belong to the host's chain rule and must be ``None``.
+        ``v``, ``v2`` and ``vh`` belong to the host's chain rule and must be ``None``, unless the
+        model was opened with ``chain_rule``. It then takes ``v = {input: {seed: tangent}}``, each
+        tangent a wrapper of the type of its input, ``(*seed_axes, *batch, *base)`` with ``k_ndim``
+        seed axes, or a plain tensor without any; and returns ``(*outputs, v_out)`` with ``v_out =
+        {output: {seed: tangent}}``, without entries for what depends on no input in ``v``. Outputs
+        then have the full batch of the call. Where ``v`` holds a tangent, the call takes as long as
+        :meth:`jacobian`.
 
         Raises :class:`InputTypeError` and :class:`InputError` for arguments that do not fit,
-        :class:`ConvergenceError` where a solve fails, :class:`UnsupportedFeatureError` for the
-        chain rule and while ``torch.export`` traces.
+        :class:`ConvergenceError` where a solve fails, :class:`DerivativeNotCompiledError` where
+        ``v`` needs a derivative that the artifact lacks, :class:`UnsupportedFeatureError` for the
+        rest of the chain rule, for sub-batched variables in it, and while ``torch.export`` traces.
         """
         self._refuse_chain_rule(v=v, v2=v2, vh=vh)
+        if self._chain_rule is not None and v is not None:
+            return self._forward_tangents(args, self._chain_rule, v)
         inputs = self._boundary.unwrap(args)
         if torch.compiler.is_compiling():
             self._refuse_export()
@@ -378,13 +403,32 @@ class AOTIModel(torch.nn.Module):
             seen.add(id(value))
             yield f"{prefix}.{name}" if prefix else name, value
 
+    def _forward_tangents(
+        self, args: tuple[Any, ...], chain_rule: ChainRule, v: object
+    ) -> tuple[Any, ...]:
+        """:meth:`forward` with tangents."""
+        inputs = self._boundary.unwrap(args)
+        batch = self._boundary.batch(inputs, self._inner.named_parameters())
+        tangents = chain_rule.read_tangents(v)
+        if not tangents:
+            return (*self._boundary.wrap(self._inner.forward_natural(inputs), batch), {})
+        values, blocks = self._inner.differentiable_jacobian(inputs)
+        outputs = self._boundary.wrap(values, batch)
+        return (*outputs, chain_rule.push_forward(outputs, blocks, tangents, batch))
+
     def _refuse_chain_rule(self, **directions: object) -> None:
         given = [name for name, value in directions.items() if value is not None]
-        if given:
+        if given and self._chain_rule is None:
             raise UnsupportedFeatureError(
-                f"{self._where()}: the call was given {_quoted(given)}, but a compiled model takes "
-                "no part in the chain rule of native models. Use its jvp() or jacobian(), or the "
-                "native model."
+                f"{self._where()}: the call was given {_quoted(given)}, but the model was opened "
+                "without the chain rule of native models. Set chain_rule = true in its block, or "
+                "open it with AOTIModel(path, chain_rule=True), for 'v'; or use its jvp() or "
+                "jacobian()."
+            )
+        if set(given) - {"v"}:
+            raise UnsupportedFeatureError(
+                f"{self._where()}: the call was given {_quoted(given)}, but a compiled model has "
+                "no second derivatives. Use the native model."
             )
 
     def _refuse_export(self) -> None:

@@ -70,9 +70,15 @@ class Differentiation:
             with torch.no_grad():
                 return core.forward(inputs, overrides, solves)  # which says what is wrong
         tensors = [(values if a.is_parameter else inputs)[a.name] for a in self.arguments]
-        call = _Call(core, self, solves, keeps_solution=not self.recompute and _records(tensors))
+        call = _Call(core, self, solves, keeps_solution=not self.recompute and is_tracked(tensors))
         found: tuple[torch.Tensor, ...] = _Evaluation.apply(call, *tensors)  # type: ignore[no-untyped-call]
         return dict(zip(self.outputs, found, strict=True))
+
+    def first_order(self, derivative: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """The derivative of ``value``, which requires grad, as a tensor that cannot be
+        differentiated again."""
+        found: torch.Tensor = _Derivative.apply(derivative, value, self)  # type: ignore[no-untyped-call]
+        return found
 
 
 def _public_pairs(manifest: Manifest) -> frozenset[tuple[str, str]]:
@@ -99,7 +105,8 @@ def _is_complete(arguments: Iterable[_Argument], inputs: Tensors, parameters: Te
     )
 
 
-def _records(tensors: Iterable[torch.Tensor]) -> bool:
+def is_tracked(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether gradients by one of the tensors are recorded."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
@@ -415,6 +422,24 @@ class _Once(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, tensor: torch.Tensor, model: Differentiation) -> Any:
         return _Once.apply(tensor, model), in_dims[0]  # type: ignore[no-untyped-call]
+
+
+class _Derivative(torch.autograd.Function):
+    """A derivative, in the place of what it was computed from."""
+
+    @staticmethod
+    def forward(
+        derivative: torch.Tensor, value: torch.Tensor, model: Differentiation
+    ) -> torch.Tensor:
+        return derivative.view_as(derivative)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.model = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        _refuse_second_derivative(ctx.model)
 
 
 def _refuse_second_derivative(model: Differentiation) -> NoReturn:

@@ -11,7 +11,7 @@ import torch
 from neml2_aoti_plugin.artifact import read_artifact
 from neml2_aoti_plugin.artifact.library_cache import default_cache
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
-from neml2_aoti_plugin.autograd import Differentiation
+from neml2_aoti_plugin.autograd import Differentiation, is_tracked
 from neml2_aoti_plugin.errors import InputError
 from neml2_aoti_plugin.traced import TracedModel
 
@@ -223,6 +223,26 @@ class Model:
         artifact carries no derivatives.
         """
         return self._core.jacobian(inputs, param_overrides, solves)
+
+    def differentiable_jacobian(
+        self, inputs: _Tensors
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
+        """Like :meth:`jacobian`, with results that know their gradients.
+
+        Where gradients are recorded, those of the outputs are exact; those of the blocks would be
+        second derivatives, and computing them raises :class:`UnsupportedFeatureError`. Costs
+        another evaluation then.
+        """
+        outputs, blocks = self._core.jacobian(inputs)
+        if not is_tracked((*inputs.values(), *self._core.named_parameters().values())):
+            return outputs, blocks
+        values = self._core.forward(inputs)
+        tracked = next(iter(values.values()))
+        guard = self._differentiation.first_order
+        return values, {
+            output: {name: guard(block, tracked) for name, block in row.items()}
+            for output, row in blocks.items()
+        }
 
     def param_jacobian(
         self,

@@ -31,6 +31,8 @@ class Stub:
     """``None`` where the block names no solver."""
     declared_names: tuple[str, ...]
     """Variables whose batch shape ``[Settings]/[example_batch_shape]`` declares."""
+    chain_rule: bool
+    """Whether the model is to take the host's tangents."""
 
 
 def read_stub(node: Any, factory: Any) -> Stub:
@@ -46,6 +48,7 @@ def read_stub(node: Any, factory: Any) -> Stub:
         dtype=getattr(factory, "_dtype", None),
         solver_config=_solver_config(factory, solver) if solver else None,
         declared_names=_declared_names(factory),
+        chain_rule=node.param_optional_bool("chain_rule", False),
     )
 
 

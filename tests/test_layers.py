@@ -200,7 +200,8 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "krylov.py": set(),
     "native_krylov.py": {"errors", "krylov", "native_newton", "native_solver_log"},
     "convergence.py": {"errors"},
-    "aoti_model.py": {"artifact", "errors", "model", "stub", "typed"},
+    "chain_rule.py": {"artifact", "errors", "typed"},
+    "aoti_model.py": {"artifact", "chain_rule", "errors", "model", "stub", "typed"},
     "hit.py": {"aoti_model"},
 }
 
