@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.compiler import is_compiling
 
 from neml2_aoti_plugin.artifact import read_artifact
 from neml2_aoti_plugin.artifact.library_cache import default_cache
@@ -167,7 +168,7 @@ class Model:
         does not fit, and :class:`ConvergenceError` with data on every row if a solve fails for some
         of them.
         """
-        if torch.compiler.is_compiling():
+        if is_compiling():
             return self._traced.forward(inputs, {**self._trainable, **(param_overrides or {})})
         return self._core.forward(inputs, param_overrides, solves)
 

@@ -44,12 +44,15 @@ TensorMap to_inputs(const ObservedModel & model, const py::object & mapping)
 {
   const auto entries = to_entries(mapping, "input");
   TensorMap tensors;
-  for (const auto & variable : model.description().inputs)
+  for (const auto & [key, name] : model.input_keys())
   {
-    const py::str name(variable.public_name);
-    if (entries.contains(name))
-      tensors[variable.public_name] =
-          to_tensor(entries[name], "input '" + variable.public_name + "'");
+    auto * value = PyDict_GetItemWithError(entries.ptr(), key.ptr());
+    if (!value && PyErr_Occurred())
+      throw py::error_already_set();
+    if (value && THPVariable_Check(value))
+      tensors[name] = THPVariable_Unpack(value);
+    else if (value)
+      tensors[name] = to_tensor(value, "input '" + name + "'");
   }
   return tensors;
 }
@@ -75,6 +78,15 @@ Request to_request(const ObservedModel & model, const py::object & inputs,
 {
   return {to_inputs(model, inputs),
           overrides.is_none() ? TensorMap{} : to_tensors(overrides, "parameter override")};
+}
+
+/// Outputs, whose names are at hand as Python has them.
+py::dict to_outputs(const ObservedModel & model, const NamedTensors & tensors)
+{
+  py::dict result;
+  for (std::size_t k = 0; k < tensors.size(); ++k)
+    result[model.output_keys()[k]] = tensors[k].second;
+  return result;
 }
 
 py::dict to_dict(const NamedTensors & tensors)
@@ -172,7 +184,8 @@ py::dict values(const ObservedModel & model, const py::object & inputs,
   if (!model.differentiate().is_none() && is_tracked(model, request))
     return model.differentiate()(py::cast(model, py::return_value_policy::reference), inputs,
                                  overrides, solves);
-  return to_dict(run(model, request, solves, [&] { return (model.*operation)(request); }));
+  return to_outputs(model,
+                    run(model, request, solves, [&] { return (model.*operation)(request); }));
 }
 
 template <typename Pair>

@@ -63,6 +63,16 @@ bool missed_linear_solve(const SolveRecord & record)
 
 } // namespace
 
+/// As callers' names are that stand in their source: found by identity.
+py::str ObservedModel::interned(const std::string & name)
+{
+  auto * text = PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
+  if (!text)
+    throw py::error_already_set();
+  PyUnicode_InternInPlace(&text);
+  return py::reinterpret_steal<py::str>(text);
+}
+
 /// Asked for by whichever thread first runs a graph.
 Unpack ObservedModel::unpack_by(const py::object & callable)
 {

@@ -48,6 +48,13 @@ std::unique_ptr<Segment> make_segment(const SegmentDescription & description,
                                            shapes, graphs);
 }
 
+/// What nothing else holds: a graph may return memory of its own.
+at::Tensor unshared(const at::Tensor & tensor)
+{
+  const bool is_alone = tensor.use_count() == 1 && tensor.storage().use_count() == 1;
+  return is_alone ? tensor : tensor.clone();
+}
+
 using BlockRecords = std::vector<std::vector<SolveRecord>>;
 
 /// Writes down the solves of all blocks, segment by segment. Throws ConvergenceError for the first
@@ -430,9 +437,9 @@ RowResult Model::block_from_graph(const std::vector<ForwardSegment::Block> & blo
     if (block.pair->output != output.name || block.pair->input != input.name)
       continue;
     if (!block.pair->batch_independent && block.data.sizes() == at::IntArrayRef(all_rows))
-      return {block.data.clone(at::MemoryFormat::Contiguous).to(dtype_), {}};
+      return {unshared(block.data).contiguous().to(dtype_), {}};
     if (block.pair->batch_independent && block.data.numel() == element_count(tail))
-      return {block.data.clone().reshape(tail).to(dtype_), {}, false};
+      return {unshared(block.data).reshape(tail).to(dtype_), {}, false};
     const auto rows = block.by_site();
     if (block.pair->batch_independent)
       return {rows.select(0, 0).clone().to(dtype_), {}, false};

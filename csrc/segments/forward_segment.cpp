@@ -315,13 +315,13 @@ std::vector<ForwardSegment::Block> ForwardSegment::run_with_blocks(State & state
                                                                    const Call & call) const
 {
   const auto & pairs = description_.input_derivatives->pairs;
-  const auto results = run_graph(*derivative_, block_count(), state, call);
+  auto results = run_graph(*derivative_, block_count(), state, call);
   write_outputs(results, *derivative_, state, call);
   if (description_.input_derivatives->stacked)
     return unstacked(pairs, results.back());
   std::vector<Block> blocks;
   for (std::size_t k = 0; k < pairs.size(); ++k)
-    blocks.push_back({&pairs[k], results[description_.outputs.size() + k]});
+    blocks.push_back({&pairs[k], std::move(results[description_.outputs.size() + k])});
   return blocks;
 }
 
