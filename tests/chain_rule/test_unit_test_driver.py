@@ -1,8 +1,9 @@
 """neml2's ``ModelUnitTest`` on compiled models: values, and pushed tangents.
 
 Its derivative check compares pushed tangents with those of autograd. Here autograd runs through the
-native model, so that what is checked of the compiled one is the chain rule alone. Solves are not among them: the
-check differentiates a backward pass, and finds zeros behind that of a native ``ImplicitUpdate``.
+native model, so that what is checked of the compiled one is the chain rule alone. Solves are not
+among them: the check differentiates a backward pass, and finds zeros behind that of a native
+``ImplicitUpdate``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def checked(
     tolerances = {"rtol": tolerance, "atol": tolerance, "derivative_atol": tolerance * largest}
     harness = ModelUnitTest(model, inputs, expected_outputs=expected, **tolerances)
     oracle = ModelUnitTest(native, inputs, **tolerances)
-    harness._autograd_jvp = oracle._autograd_jvp  # type: ignore[method-assign]
+    harness._autograd_jvp = oracle._autograd_jvp
     report = harness.run()
     return report.value_checks, report.jvp_checks
 
