@@ -187,3 +187,34 @@ def test_jacobian_of_the_host_on_a_composition_equals_native(
     for output, blocks in expected.items():
         for name, block in blocks.items():
             torch.testing.assert_close(found[output][name].data, block.data, rtol=1e-10, atol=1e-8)
+
+
+def test_what_needs_second_derivatives_refuses_a_compiled_leaf(elasticity: CompiledCase) -> None:
+    text = f"""
+    [Models]
+      [elasticity]
+        type = AOTIModel
+        artifact_path = '{elasticity.root}'
+        chain_rule = true
+      []
+      [von_mises]
+        type = SR2Invariant
+        invariant_type = 'VONMISES'
+        tensor = 'stress'
+        invariant = 'von_mises'
+      []
+      [function]
+        type = ComposedModel
+        models = 'elasticity von_mises'
+      []
+      [normality]
+        type = Normality
+        model = 'function'
+        function = 'von_mises'
+        from = 'strain'
+        to = 'direction'
+      []
+    []
+    """
+    with pytest.raises(TypeError, match="leaf 'AOTIModel' which does not support second-order"):
+        load_string(text).get_model("normality")
