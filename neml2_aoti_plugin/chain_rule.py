@@ -228,8 +228,14 @@ def _renamed(
 
 
 def _columns(values: torch.Tensor, seed_ndim: int, base: Shape) -> Tangent:
-    """From the layout of the host's wrappers, ``(*seed_axes, *batch, *base)``."""
+    """From the layout of the host's wrappers, ``(*seed_axes, *batch, *base)``.
+
+    Leading batch axes of extent one are dropped: they say nothing, and a tangent that all rows
+    share is multiplied in one product where it has none.
+    """
     seed_shape, batch = values.shape[:seed_ndim], values.shape[seed_ndim : values.ndim - len(base)]
+    while batch and batch[0] == 1:
+        batch = batch[1:]
     rows = values.reshape((math.prod(seed_shape), *batch, math.prod(base)))
     return Tangent(columns=rows.movedim(0, -1), seed_shape=tuple(seed_shape))
 
