@@ -228,9 +228,15 @@ def _renamed(
 
 
 def _columns(values: torch.Tensor, seed_ndim: int, base: Shape) -> Tangent:
-    """From the layout of the host's wrappers, ``(*seed_axes, *batch, *base)``."""
+    """From the layout of the host's wrappers, ``(*seed_axes, *batch, *base)``.
+
+    Leading batch axes of extent one are dropped: they say nothing, and a tangent that all rows
+    share is multiplied in one product where it has none.
+    """
     seed_shape, batch = values.shape[:seed_ndim], values.shape[seed_ndim : values.ndim - len(base)]
-    rows = values.reshape(math.prod(seed_shape), *batch, math.prod(base))
+    while batch and batch[0] == 1:
+        batch = batch[1:]
+    rows = values.reshape((math.prod(seed_shape), *batch, math.prod(base)))
     return Tangent(columns=rows.movedim(0, -1), seed_shape=tuple(seed_shape))
 
 
@@ -238,7 +244,7 @@ def _matrix(block: torch.Tensor, output: TypedVariable, source: TypedVariable) -
     """``(*batch, output components, input components)``."""
     batch = block.shape[: block.ndim - output.base_ndim - source.base_ndim]
     sizes = (math.prod(variable.wrapper.BASE_SHAPE) for variable in (output, source))
-    return block.reshape(*batch, *sizes)
+    return block.reshape((*batch, *sizes))
 
 
 def _wrapped(variable: TypedVariable, tangent: Tangent, batch: Shape) -> Any:
@@ -246,14 +252,14 @@ def _wrapped(variable: TypedVariable, tangent: Tangent, batch: Shape) -> Any:
     algebra a seed axis would otherwise meet a batch axis."""
     columns = tangent.columns
     if tangent.seed_shape:
-        columns = columns.reshape(*(1,) * (len(batch) - len(tangent.batch)), *columns.shape)
+        columns = columns.reshape((1,) * (len(batch) - len(tangent.batch)) + columns.shape)
     else:
         full: Shape = torch.broadcast_shapes(batch, tangent.batch)  # type: ignore[no-untyped-call]
-        columns = columns.expand(*full, *columns.shape[-2:])
+        columns = columns.expand((*full, *columns.shape[-2:]))
     rows = columns.movedim(-1, 0)
     seed_ndim = len(tangent.seed_shape)
     return variable.wrapper(
-        rows.reshape(*tangent.seed_shape, *rows.shape[1:-1], *variable.wrapper.BASE_SHAPE),
+        rows.reshape((*tangent.seed_shape, *rows.shape[1:-1], *variable.wrapper.BASE_SHAPE)),
         k_ndim=seed_ndim,
         k_state=("full",) * seed_ndim,
         k_pairing=(None,) * seed_ndim,

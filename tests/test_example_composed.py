@@ -1,4 +1,4 @@
-"""The example of a compiled model in a native one, as ``make example-composed`` runs it."""
+"""The example of a compiled model in a native one: ``make example-composed``, but short."""
 
 from __future__ import annotations
 

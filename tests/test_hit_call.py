@@ -409,12 +409,13 @@ def test_wrong_base_shape_names_input_and_both_sides(elastic: AOTIModel) -> None
 
 
 @pytest.mark.parametrize("argument", ["v", "v2", "vh"])
-def test_chain_rule_is_refused(elastic: AOTIModel, argument: str) -> None:
+def test_chain_rule_is_refused_unless_asked_for(elastic: AOTIModel, argument: str) -> None:
     with pytest.raises(NotImplementedError) as caught:
         elastic(SR2(torch.zeros(6)), **{argument: {"strain": {}}})
     assert str(caught.value) == (
-        f"compiled model 'model': the call was given '{argument}', but a compiled model takes no "
-        "part in the chain rule of native models. Use its jvp() or jacobian(), or the native model."
+        f"compiled model 'model': the call was given '{argument}', but the model was opened "
+        "without the chain rule of native models. Set chain_rule = true in its block, or open it "
+        "with AOTIModel(path, chain_rule=True), for 'v'; or use its jvp() or jacobian()."
     )
 
 

@@ -39,6 +39,7 @@ def test_complete_catalogue_shows_all_options(
         "artifact_path": (False, "str"),
         "meta": (False, "str"),
         "solver": (False, "str"),
+        "chain_rule": (False, "bool"),
     }
 
 

@@ -349,6 +349,28 @@ def test_unknown_solver(elasticity: CompiledCase, tmp_path: Path) -> None:
         load(write(tmp_path, block(elasticity.root, "solver = newton")))
 
 
+# --- chain rule
+
+
+@pytest.mark.parametrize("options", [("chain_rule = true",), ("chain_rule = false",), ()])
+def test_chain_rule_option_decides_whether_tangents_are_taken(
+    elasticity: CompiledCase, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    model = load(write(tmp_path, block(elasticity.root, *options)))
+    strain = SR2(torch.rand(4, 6))
+    if options == ("chain_rule = true",):
+        stress, v_out = model(strain, v={"strain": {"seed": strain}})
+        torch.testing.assert_close(v_out["stress"]["seed"].data, stress.data)
+    else:
+        with pytest.raises(NotImplementedError, match="Set chain_rule = true in its block"):
+            model(strain, v={"strain": {"seed": strain}})
+
+
+def test_chain_rule_option_that_is_no_truth_value(elasticity: CompiledCase, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="chain_rule"):
+        load(write(tmp_path, block(elasticity.root, "chain_rule = maybe")))
+
+
 # --- the rest of the file
 
 
