@@ -20,7 +20,7 @@ OUTPUT = EXAMPLE / "output"
 DRIVER = "fatigue"
 AGREEMENT = 1e-8
 """Largest accepted difference, relative to the largest value; both sides solve to 1e-10."""
-LOADINGS = ("in phase", "out of phase", "constant temperature")
+LOADINGS = ("hot in tension", "cold in tension", "constant temperature")
 
 sys.path[:0] = [str(EXAMPLE.parent), str(EXAMPLE.parent.parent / "tests")]
 from artifact_cache import Recipe, compile_input  # noqa: E402
@@ -118,7 +118,7 @@ def draw_loops(axes: Any, native: Run, compiled: Run) -> None:
     axes.set_ylabel("axial stress (MPa)")
     axes.set_title("lines: with the compiled flow rule; temperature 450 to 950 K")
     axes.grid(alpha=0.3)
-    axes.legend(loc=(0.26, 0.17), title="temperature and strain", fontsize="small")
+    axes.legend(loc=(0.27, 0.29), fontsize="small")
 
 
 def draw_convergence(axes: Any, native: Run, compiled: Run) -> None:
