@@ -71,7 +71,7 @@ $(VENV)/.installed: $(VENV)/.created-$(TORCH)-$(NEML2) $(PACKAGE_FILES)
 	mkdir -p $(BUILD)
 	rm -rf $(BUILD)/lib*
 	printf '[build]\nbuild_base = %s\n' '$(BUILD)' > $(DIST_EXTRA_CONFIG)
-	$(BIN)/python -m pip install --no-build-isolation '.[neml2,cli,test,demo]' torch==$(TORCH) neml2==$(NEML2)
+	$(BIN)/python -m pip install --no-build-isolation '.[neml2,cli,test,demo,examples]' torch==$(TORCH) neml2==$(NEML2)
 	touch $@
 
 # --- work
@@ -87,6 +87,10 @@ example-calibration: $(VENV)/.installed ## fit parameters to cyclic tests with t
 .PHONY: example-posterior
 example-posterior: $(VENV)/.installed ## sample the posterior of these parameters with pyro
 	$(BIN)/python examples/calibration/posterior.py
+
+.PHONY: example-finite-elements
+example-finite-elements: $(VENV)/.installed ## stretch a plate with a hole, with scikit-fem around a compiled model
+	$(BIN)/python examples/finite_elements/plate.py
 
 .PHONY: example-composed
 example-composed: $(VENV)/.installed ## run a native material around a compiled flow rule, draw and compare it

@@ -1,7 +1,7 @@
 """neml2's ``ModelUnitTest`` on compiled models: values, and pushed tangents.
 
-Its derivative check compares pushed tangents with those of autograd: the two ways through a compiled
-model, each of which also agrees with the native one.
+Its derivative check compares pushed tangents with those of autograd: the two ways through a
+compiled model, each of which also agrees with the native one.
 """
 
 from __future__ import annotations
