@@ -88,8 +88,8 @@ def test_server_of_the_editor_answers_in_json_only(interpreter: Interpreter) -> 
     assert [option["name"] for option in ours["result"]["options"]] == [
         "artifact_path",
         "meta",
-        "chain_rule",
         "solver",
+        "chain_rule",
     ]
     assert elasticity["result"]["type"] == "LinearIsotropicElasticity"
     assert "error" in error
