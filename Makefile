@@ -71,7 +71,7 @@ $(VENV)/.installed: $(VENV)/.created-$(TORCH)-$(NEML2) $(PACKAGE_FILES)
 	mkdir -p $(BUILD)
 	rm -rf $(BUILD)/lib*
 	printf '[build]\nbuild_base = %s\n' '$(BUILD)' > $(DIST_EXTRA_CONFIG)
-	$(BIN)/python -m pip install --no-build-isolation '.[neml2,cli,test,demo,examples]' torch==$(TORCH) neml2==$(NEML2)
+	$(BIN)/python -m pip install --no-build-isolation '.[neml2,cli,jax,test,demo,examples]' torch==$(TORCH) neml2==$(NEML2)
 	touch $@
 
 # --- work

@@ -51,8 +51,8 @@ class Differentiation:
             for v in manifest.inputs
         ) + tuple(_Argument(p.public_name, True, len(p.base_shape)) for p in manifest.parameters)
         self.outputs = tuple(variable.public_name for variable in manifest.outputs)
-        self.pairs = _public_pairs(manifest)
-        self.output_tails = _output_tails(manifest)
+        self.pairs = public_pairs(manifest)
+        self.output_tails = output_tails(manifest)
         """Shapes of the outputs without the batch, (*sub_batch, *base), as far as is known."""
         self.recompute = False
         """Whether reverse mode evaluates the model again in place of keeping its solution."""
@@ -81,14 +81,15 @@ class Differentiation:
         return found
 
 
-def _public_pairs(manifest: Manifest) -> frozenset[tuple[str, str]]:
+def public_pairs(manifest: Manifest) -> frozenset[tuple[str, str]]:
+    """The pairs (output, input or parameter) whose derivatives the artifact carries."""
     public = {v.name: v.public_name for v in (*manifest.inputs, *manifest.outputs)}
     public |= {parameter.name: parameter.public_name for parameter in manifest.parameters}
     pairs = (*manifest.derivatives, *manifest.parameter_derivatives)
     return frozenset((public[output], public[column]) for output, column in pairs)
 
 
-def _output_tails(manifest: Manifest) -> tuple[tuple[int, ...], ...]:
+def output_tails(manifest: Manifest) -> tuple[tuple[int, ...], ...]:
     """An artifact records sub-batch axes of inputs and of what solves see; a variable that it says
     nothing of is taken to have none."""
     known = sub_batch_shapes_inside(manifest)

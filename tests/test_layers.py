@@ -181,7 +181,9 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "operators.py": {"_core", "artifact", "errors"},
     "solves.py": set(),
     "solve_log.py": {"solves"},
+    "arrays.py": {"errors", "model"},
     "autograd.py": {"artifact", "errors"},
+    "jax.py": {"arrays", "autograd", "errors", "model"},
     "traced.py": {"autograd", "errors"},
     "model.py": {
         "_core",

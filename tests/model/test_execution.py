@@ -227,6 +227,7 @@ def child(root: Path, inputs: Tensors, answers: multiprocessing.SimpleQueue[Tens
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_forked_worker_gets_the_same_answers(twin_of: Callable[[str], Twin]) -> None:
     twin = twin_of("chaboche")
     inputs, model = twin.inputs(ROWS), twin.model
