@@ -392,7 +392,8 @@ class Model:
         two thirds of its matrices. A row that fails with corrections is solved again without; but
         results agree with those of plain Newton, and of the native model, within the tolerances of
         the solve only, and where a problem has several solutions another one may be found. Not used
-        with a line search or substeps, nor where no more updates are allowed than corrections.
+        with a line search, substeps or a Krylov solver, nor where no more updates are allowed than
+        corrections, nor for artifacts of neml2 3.0.6 and earlier, whose graphs return no matrix.
 
         Raises :class:`InputError` for a value that makes no sense; nothing has changed then.
         """

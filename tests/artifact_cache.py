@@ -346,12 +346,21 @@ def compiled_feature(case: str, variant: str) -> CompiledCase:
     )
 
 
+_CRYSTAL_PREDICTOR = "CrystalPlasticityDeformationGradientPredictor"
+
 _NEW = MappingProxyType(
     {
         "[Settings]": "settings.py",
         "max_substepping_level": "solvers/gmres.py",
         "GMRES": "solvers/gmres.py",
         "BiCGStab": "solvers/bicgstab.py",
+        "MinMapComplementarity": "models/common/MinMapComplementarity.py",
+        "CoordinateDescentPredictor": "models/common/CoordinateDescentPredictor.py",
+        _CRYSTAL_PREDICTOR: f"models/solid_mechanics/crystal_plasticity/{_CRYSTAL_PREDICTOR}.py",
+        # Names for variables that are called after others unless they are named.
+        " variable_rate =": "settings.py",
+        " isotropic_hardening_rate =": "settings.py",
+        " kelvin_voigt_strain_rate =": "settings.py",
     }
 )
 """Words of an input file that a neml2 without a certain module, of the same release, refuses."""
@@ -364,7 +373,9 @@ def obstacle(case: str) -> str | None:
     for word, module in _NEW.items():
         if word in text and not _has_module(module):
             place = file.relative_to(PROJECT)
-            return f"{place} needs {word}, which neml2 {metadata.version('neml2')} lacks"
+            return (
+                f"{place} needs {word.strip(' =')}, which neml2 {metadata.version('neml2')} lacks"
+            )
     return None
 
 

@@ -10,7 +10,6 @@ import pytest
 from artifact_cache import (
     CACHE_VARIABLE,
     CASES,
-    CATALOGUE,
     INPUTS,
     REGRESSIONS,
     TORCH_VARIABLE,
@@ -19,15 +18,10 @@ from artifact_cache import (
     obstacle,
 )
 from programs import assert_passes_in_silence, neml2_run
+from regressions import COMPILED_REGRESSIONS
 
 
-@pytest.mark.parametrize(
-    ("case", "regression"),
-    [
-        pytest.param(*key, marks=pytest.mark.catalogue) if key[0] in CATALOGUE else key
-        for key in REGRESSIONS
-    ],
-)
+@pytest.mark.parametrize(("case", "regression"), COMPILED_REGRESSIONS)
 def test_compiled_model_reproduces_native_gold(case: str, regression: str) -> None:
     assert_passes_in_silence(neml2_run(compiled(case).stub, regression))
 
@@ -90,7 +84,12 @@ def test_artifact_cache_does_not_compile_in_the_name_of_another_torch(
 
 @pytest.mark.parametrize(
     ("module", "beyond", "within"),
-    [("settings.py", "crystal", "perzyna"), ("solvers/gmres.py", "perzyna", "crystal")],
+    [
+        ("settings.py", "crystal", "perzyna"),
+        ("settings.py", "radial_return", "kinematic_hardening"),
+        ("solvers/gmres.py", "perzyna", "crystal"),
+        ("models/common/MinMapComplementarity.py", "kinematic_hardening", "radial_return"),
+    ],
 )
 def test_only_an_input_with_new_words_is_beyond_a_neml2_without_them(
     monkeypatch: pytest.MonkeyPatch, module: str, beyond: str, within: str

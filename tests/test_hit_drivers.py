@@ -8,15 +8,16 @@ from collections.abc import Callable
 import neml2
 import pytest
 import torch
-from artifact_cache import REGRESSIONS, CompiledCase
+from artifact_cache import CompiledCase
 from neml2.drivers.ModelUnitTest import ModelUnitTest
+from regressions import COMPILED_REGRESSIONS
 
 from neml2_aoti_plugin import AOTIModel
 
 pytestmark = pytest.mark.usefixtures("float64_default")
 
 
-@pytest.mark.parametrize(("case", "driver"), REGRESSIONS)
+@pytest.mark.parametrize(("case", "driver"), COMPILED_REGRESSIONS)
 def test_transient_regression_passes_on_the_native_gold(
     compiled_case: Callable[..., CompiledCase], case: str, driver: str
 ) -> None:

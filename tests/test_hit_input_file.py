@@ -94,7 +94,8 @@ def test_metadata_file_of_the_first_releases_loads(
     elasticity: CompiledCase, tmp_path: Path
 ) -> None:
     shutil.copytree(elasticity.root, tmp_path / "steel")
-    assert_elastic(load(write(tmp_path, block(None, "meta = './steel/metadata.json'"))))
+    copy = Path("steel", elasticity.metadata.relative_to(elasticity.root))
+    assert_elastic(load(write(tmp_path, block(None, f"meta = './{copy}'"))))
     assert_elastic(load(write(tmp_path, block(None, f"meta = '{elasticity.metadata}'"))))
 
 

@@ -16,7 +16,7 @@ Edit: TypeAlias = Callable[[Callable[[Metadata], None], CompiledCase], Path]
 
 def edited_copy(edit: Callable[[Metadata], None], case: CompiledCase, root: Path) -> Path:
     shutil.copytree(case.root, root)
-    file = root / "metadata.json"
+    file = root / case.metadata.relative_to(case.root)
     metadata = json.loads(file.read_text())
     edit(metadata)
     file.write_text(json.dumps(metadata))

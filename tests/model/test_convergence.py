@@ -7,7 +7,14 @@ import re
 
 import pytest
 import torch
-from twins import Tensors, Twin, scaled_difference
+from twins import (
+    Tensors,
+    Twin,
+    inputs_read,
+    open_model,
+    reads_no_guesses,
+    scaled_difference,
+)
 
 from neml2_aoti_plugin import ConvergenceError, Model
 
@@ -37,7 +44,7 @@ def rate_independent(twin_of) -> Twin:
 
 def fresh(twin: Twin) -> Twin:
     """With a model of its own, whose settings may be changed."""
-    return Twin(twin.case, Model(twin.case.root), twin.native)
+    return Twin(twin.case, open_model(twin.case), twin.native)
 
 
 def spoilt(twin: Twin, inputs: Tensors, row: tuple[int, ...], value: float) -> Tensors:
@@ -112,9 +119,11 @@ def test_sub_batched_unknowns_are_handed_over_with_their_sites(twin_of) -> None:
 
 
 def test_the_error_is_the_class_that_neml2_raises(chaboche: Twin) -> None:
-    solvers = pytest.importorskip("neml2.solvers")
+    aoti, solvers = pytest.importorskip("neml2.aoti"), pytest.importorskip("neml2.solvers")
     error = failure(chaboche.model, spoilt(chaboche, chaboche.inputs(2), (0,), math.nan))
-    assert type(error) is solvers.ConvergenceError is ConvergenceError
+    assert type(error) is aoti.ConvergenceError is ConvergenceError
+    if hasattr(solvers, "ConvergenceError"):  # from neml2 3.0.7 on
+        assert type(error) is solvers.ConvergenceError
     assert isinstance(error, RuntimeError)
 
 
@@ -267,14 +276,18 @@ def test_jvp_and_jacobian_raise_as_forward_does(chaboche: Twin) -> None:
 
 
 def test_without_a_predictor_the_caller_s_guess_is_used(rate_independent: Twin) -> None:
+    """By releases that read it: those up to 3.0.6 start at zero."""
     rate_independent.model.set_solver_config(math.inf, 0.0, *DEFAULTS[2:])
     inputs = rate_independent.inputs(3)
     found = rate_independent.model.forward(inputs)
     for name in ("plastic_strain", "equivalent_plastic_strain", "flow_rate"):
-        assert torch.equal(found[name], inputs[name])
+        assert inputs[name].any()
+        assert torch.equal(found[name], inputs_read(rate_independent.model, inputs)[name])
 
 
 def test_a_guess_at_the_solution_needs_no_updates(rate_independent: Twin) -> None:
+    if reads_no_guesses(rate_independent.model):
+        pytest.skip("neml2 up to 3.0.6 starts at zero, whatever the caller's guess")
     inputs = rate_independent.inputs(3)
     solved = rate_independent.model.forward(inputs)
     guess = {name: solved[name] for name in inputs if name in solved}

@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
+from artifact_cache import CompiledCase
 from features import increments, perzyna
-from twins import Tensors, Twin, scaled_difference
+from twins import Tensors, Twin, open_model, scaled_difference
 
 from neml2_aoti_plugin import ConvergenceError, InputError, Model
+from neml2_aoti_plugin.artifact.manifest import FusedDirection, ImplicitSegment
 from neml2_aoti_plugin.solves import SolveRecord
 
 ROWS = 37
@@ -183,6 +184,10 @@ def test_corrections_save_matrices_and_change_results_within_tolerance(
 ) -> None:
     twin = twin_of("chaboche")
     model, inputs = twin.model, twin.inputs(50)
+    (segment,) = model.manifest.segments
+    assert isinstance(segment, ImplicitSegment)
+    if isinstance(segment.direction, FusedDirection):
+        pytest.skip("the solve graph of neml2 up to 3.0.6 hands out no matrix to go on with")
     records: list[SolveRecord] = []
     plain = model.forward(inputs, solves=records)
     try:
@@ -220,8 +225,10 @@ def test_ctrl_c_ends_a_long_call(twin_of: Callable[[str], Twin]) -> None:
     same(twin.model.forward(some), twin.model.forward(some))  # as good as new
 
 
-def child(root: Path, inputs: Tensors, answers: multiprocessing.SimpleQueue[Tensors]) -> None:
-    model = Model(root)
+def child(
+    case: CompiledCase, inputs: Tensors, answers: multiprocessing.SimpleQueue[Tensors]
+) -> None:
+    model = open_model(case)
     model.set_execution(chunk_rows=8, threads=3)
     answers.put({name: value.tolist() for name, value in model.forward(inputs).items()})
 
@@ -234,7 +241,7 @@ def test_a_forked_worker_gets_the_same_answers(twin_of: Callable[[str], Twin]) -
     expected = carried_out(model, (8, 3), lambda: model.forward(inputs))  # with threads to lose
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
-    worker = context.Process(target=child, args=(twin.case.root, inputs, answers))
+    worker = context.Process(target=child, args=(twin.case, inputs, answers))
     worker.start()
     found = answers.get()
     worker.join(60)

@@ -10,7 +10,7 @@ import numpy
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from twins import Twin
+from twins import Twin, open_model
 
 from neml2_aoti_plugin import Model
 from neml2_aoti_plugin.errors import InputError, InputTypeError
@@ -325,7 +325,7 @@ def test_the_default_dtype_changes_nothing(differentiable: Twin) -> None:
     torch.set_default_dtype(torch.float32)
     try:
         found = differentiable.model.forward(inputs)
-        opened = Model(differentiable.case.root).forward(inputs)
+        opened = open_model(differentiable.case).forward(inputs)
     finally:
         torch.set_default_dtype(previous)
     for name, value in expected.items():

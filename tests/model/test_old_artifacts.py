@@ -217,6 +217,21 @@ def test_each_solve_keeps_the_settings_that_its_file_gives_it() -> None:
     assert [s.newton.line_search_max_iterations for s in segments] == [4, 1]
 
 
+@pytest.mark.parametrize("variant", ["schema3", "schema7"])
+def test_without_a_matrix_to_go_on_with_there_are_no_corrections(
+    variant: str, twin_of: Callable[[str], Twin]
+) -> None:
+    model = Model(compiled("chaboche", variant=variant).metadata)
+    inputs = with_guesses(model, twin_of("chaboche").inputs(5))
+    plain = model.forward(inputs)
+    solves: list[SolveRecord] = []
+    model.set_execution(max_corrections=8)
+    found = model.forward(inputs, None, solves)
+    assert solves[0].iterations.min() > 0
+    assert not solves[0].corrections.any()
+    assert all(torch.equal(found[name], value) for name, value in plain.items())
+
+
 # --- sub-batched unknowns
 
 

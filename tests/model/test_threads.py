@@ -13,7 +13,7 @@ import pytest
 import torch
 from artifact_cache import CompiledCase
 from torch.utils._python_dispatch import TorchDispatchMode
-from twins import Tensors, Twin, scaled_difference
+from twins import Tensors, Twin, open_model, scaled_difference
 
 from neml2_aoti_plugin import ConvergenceError, Model
 
@@ -65,7 +65,7 @@ def test_the_first_call_may_come_from_many_threads(twin_of, name: str) -> None:
     twin = twin_of(name)
     inputs = twin.inputs(3)
     expected = twin.model.forward(inputs)
-    unopened = Model(twin.case.root)
+    unopened = open_model(twin.case)
     for found in together([lambda: unopened.forward(inputs)] * THREADS):
         assert_same(found, expected)
 
@@ -141,7 +141,7 @@ def test_a_call_sees_one_value_of_a_parameter_that_others_replace(elasticity_pro
 
 def test_settings_may_be_replaced_while_others_solve(twin_of) -> None:
     twin = twin_of("chaboche")
-    model = Model(twin.case.root)
+    model = open_model(twin.case)
     inputs = twin.inputs(3)
     expected = model.forward(inputs)
 

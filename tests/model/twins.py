@@ -12,9 +12,13 @@ from artifact_cache import CATALOGUE, CompiledCase, compiled
 from driven_states import driven_states
 
 from neml2_aoti_plugin import Model
+from neml2_aoti_plugin.artifact.manifest import ImplicitSegment
 
 CASES = ("elasticity", "chaboche", "composed", "crystal", "rate_independent")
 """Cases whose inputs can be drawn."""
+
+SETTINGS_IN_STUB = 7
+"""The schema (neml2 3.0.4 to 3.0.6) whose metadata hold no solver settings."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -49,11 +53,12 @@ class Twin:
         return values
 
     def run_native(self, inputs: Tensors) -> Tensors:
-        """Outputs of the native model for inputs with one batch axis.
+        """Outputs of the native model for inputs with one batch axis, and the same guesses.
 
         The native solver goes on until the slowest row has converged, so its answer for a row
         depends on the others: only one row at a time can be compared to rounding.
         """
+        inputs = inputs_read(self.model, inputs)
         arguments = []
         for variable in self.model.manifest.inputs:
             wrapper = self.native.input_spec[variable.public_name]
@@ -109,10 +114,38 @@ def open_twin(name: str) -> Twin:
     case = compiled(name)
     with double_precision():
         native = neml2.load_model(str(case.model_file), "model")
-        model = Model(case.root)
+        model = open_model(case)
         if name not in CATALOGUE:
             return Twin(case, model, native)
         return DrivenTwin(case, model, native, driven_states(case.model_file, "driver", model))
+
+
+def open_model(case: CompiledCase) -> Model:
+    """A compiled model of its own, under the solver settings of the input file."""
+    model = Model(case.root)
+    if model.manifest.schema_version != SETTINGS_IN_STUB:
+        return model
+    import neml2
+
+    return neml2.load_model(str(case.stub), "model")._inner
+
+
+def reads_no_guesses(model: Model) -> bool:
+    """Whether it is of a release that lists guesses among the inputs and starts at zero."""
+    return model.manifest.schema_version <= SETTINGS_IN_STUB
+
+
+def inputs_read(model: Model, inputs: Tensors) -> Tensors:
+    """``inputs`` with the guesses that the compiled model starts from."""
+    if not reads_no_guesses(model):
+        return inputs
+    segments = model.manifest.segments
+    implicit = [segment for segment in segments if isinstance(segment, ImplicitSegment)]
+    unknowns = {slot.name for segment in implicit for slot in segment.unknowns}
+    return {
+        name: torch.zeros_like(value) if name in unknowns else value
+        for name, value in inputs.items()
+    }
 
 
 @contextmanager
