@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 
-from neml2_aoti_plugin.artifact.manifest import Manifest, sub_batch_shapes_inside
+from neml2_aoti_plugin.artifact.manifest import Manifest, model_label, sub_batch_shapes_inside
 from neml2_aoti_plugin.errors import DerivativeNotCompiledError, UnsupportedFeatureError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Differentiation:
     """How one model is differentiated; the core calls it in place of evaluating."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self.label = str(manifest.metadata_file.parent.name)
+        self.label = model_label(manifest)
         self.arguments = tuple(
             _Argument(v.public_name, False, len(v.sub_batch_shape or ()) + len(v.base_shape))
             for v in manifest.inputs

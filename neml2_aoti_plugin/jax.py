@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neml2_aoti_plugin.arrays import ArrayModel
+from neml2_aoti_plugin.artifact.manifest import model_label
 from neml2_aoti_plugin.autograd import output_tails, public_pairs
 from neml2_aoti_plugin.errors import (
     DerivativeNotCompiledError,
@@ -73,7 +74,7 @@ class _Bridge:
         )
         self.pairs = public_pairs(manifest)
         self.is_sub_batched = any(v.sub_batch_shape for v in manifest.inputs)
-        self.label = manifest.metadata_file.parent.name
+        self.label = model_label(manifest)
 
     def aligned(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Arrays whose batches have the same rank, so that an axis in front of all is one more."""

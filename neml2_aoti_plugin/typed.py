@@ -18,6 +18,7 @@ from neml2_aoti_plugin.artifact.manifest import (
     Manifest,
     Shape,
     Variable,
+    model_label,
     sub_batch_shapes_inside,
 )
 from neml2_aoti_plugin.errors import InputError, InputTypeError
@@ -151,12 +152,6 @@ class TypedBoundary:
             wrapper = wrapper.materialize()
         tensor: torch.Tensor = wrapper.data
         return tensor
-
-
-def model_label(manifest: Manifest) -> str:
-    """What messages call the model: the name it was compiled under."""
-    file = manifest.metadata_file
-    return file.parent.name if file.name == "metadata.json" else file.stem.removesuffix("_meta")
 
 
 def typed_variable(variable: Variable, sub_batch_shape: Shape | None) -> TypedVariable:

@@ -393,3 +393,9 @@ def sub_batch_shapes_inside(manifest: Manifest) -> dict[str, Shape]:
             shapes |= {given.name: given.sub_batch_shape for given in segment.givens}
             shapes |= {unknown.name: unknown.sub_batch_shape for unknown in segment.unknowns}
     return shapes
+
+
+def model_label(manifest: Manifest) -> str:
+    """What messages call the model: the name it was compiled under."""
+    file = manifest.metadata_file
+    return file.parent.name if file.name == "metadata.json" else file.stem.removesuffix("_meta")

@@ -132,8 +132,24 @@ def test_gradients_by_parameters_are_exact(
     check(by_strength, tuple(ones[:1]))
 
 
+@pytest.mark.parametrize("shape", [(), (3,)], ids=str)
+def test_gradients_by_parameters_of_a_forward_model_are_exact(
+    twin_of: Callable[[str], Twin], shape: tuple[int, ...]
+) -> None:
+    model = Model(compiled("elasticity", variant="promoted").root)
+    inputs = twin_of("elasticity").inputs(3)
+    ((name, stored),) = model.named_parameters().items()
+    size = model.forward(inputs)["stress"].abs().max()
+
+    def stress(modulus: torch.Tensor) -> torch.Tensor:
+        return model.forward(inputs, {name: modulus * stored})["stress"] / size
+
+    check(stress, (torch.ones(shape, dtype=torch.float64, requires_grad=True),))
+
+
+@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
 def test_gradients_by_parameters_of_a_composed_model_are_exact(
-    twin_of: Callable[[str], Twin],
+    twin_of: Callable[[str], Twin], shape: tuple[int, ...]
 ) -> None:
     model = solved_to_rounding(Model(compiled("composed", variant="promoted").root))
     inputs = twin_of("composed").inputs(2)
@@ -147,7 +163,7 @@ def test_gradients_by_parameters_of_a_composed_model_are_exact(
         }
         return model.forward(inputs, overrides)["stress"] / size
 
-    ones = tuple(torch.ones((), dtype=torch.float64, requires_grad=True) for _ in range(2))
+    ones = tuple(torch.ones(shape, dtype=torch.float64, requires_grad=True) for _ in range(2))
     check(stress, ones, with_forward_mode=False)
 
 
