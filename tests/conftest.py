@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from artifact_cache import CASES, INPUTS, CompiledCase, compiled, obstacle
+from artifact_cache import CASES, INPUTS, CompiledCase, compiled, compiled_feature, obstacle
 
 if TYPE_CHECKING:
     import torch
@@ -105,6 +105,14 @@ def crystal() -> CompiledCase:
 def rate_independent() -> CompiledCase:
     """An implicit segment without predictor that converges at its guess on elastic steps."""
     return compiled("rate_independent")
+
+
+@pytest.fixture(scope="session")
+def perzyna_promoted() -> CompiledCase:
+    """One implicit segment of 6 unknowns, modulus and yield stress promoted, all derivatives."""
+    if reason := obstacle("perzyna"):
+        pytest.skip(reason)
+    return compiled_feature("perzyna", "promoted")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from artifact_cache import CompiledCase, compiled, compiled_feature
+from artifact_cache import CompiledCase, compiled
 
 from neml2_aoti_plugin import Model
 from neml2_aoti_plugin.errors import DerivativeNotCompiledError, InputError, InputTypeError
@@ -29,8 +29,8 @@ def _double_precision() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    model = Model(compiled_feature("perzyna", "promoted").root)
+def model(perzyna_promoted: CompiledCase) -> Model:
+    model = Model(perzyna_promoted.root)
     model.set_solver_config(1e-12, 1e-13, 100, "BACKTRACKING", 1, 2.0, 1e-3)
     return model
 

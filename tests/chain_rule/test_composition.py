@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from artifact_cache import CompiledCase, compiled_feature, input_file, obstacle
+from artifact_cache import CompiledCase, input_file
 from composites import (
     assert_same_tangents,
     compiled_leaf,
@@ -112,11 +112,10 @@ def native_perzyna() -> torch.nn.Module:
     return model
 
 
-def test_promoted_parameters_count_at_their_present_values() -> None:
-    if reason := obstacle("perzyna"):
-        pytest.skip(reason)
-    case = compiled_feature("perzyna", "promoted")
-    ours = compiled_leaf(case)
+def test_promoted_parameters_count_at_their_present_values(
+    perzyna_promoted: CompiledCase,
+) -> None:
+    ours = compiled_leaf(perzyna_promoted)
     modulus = "update.residual.elasticity.E"
     values = draw(ours, 3)
     with_default = push_forward(ours, typed(ours, values), identities(ours, 1))[1]
