@@ -124,7 +124,8 @@ bool is_tracked(const ObservedModel & model, const Request & request)
     return std::any_of(named.begin(), named.end(),
                        [](const auto & entry) { return is_tracked(entry.second); });
   };
-  return any(request.inputs) || any(request.parameter_overrides) || any(model.parameters().slots());
+  return any(request.inputs) || any(request.parameter_overrides) ||
+         model.parameters().any([](const at::Tensor & slot) { return is_tracked(slot); });
 }
 
 /// Lets Python handle signals, such as that of Ctrl-C, now and then. True if the handler raised.
@@ -279,9 +280,7 @@ void bind_model(py::module_ & module)
 {
   const auto overrides = "param_overrides"_a = py::none();
   const auto solves = "solves"_a = py::none();
-  py::class_<Recording, std::shared_ptr<Recording>>(module, "Recording")
-      .def_property_readonly("batch_shape",
-                             [](const Recording & recording) { return recording.call.batch; });
+  py::class_<Recording, std::shared_ptr<Recording>>(module, "Recording");
   py::class_<ObservedModel>(module, "Model")
       .def(py::init<ModelDescription, py::object, py::object, py::object>(), "description"_a,
            "observer"_a, "unpack"_a = py::none(), "differentiate"_a = py::none())

@@ -4,7 +4,6 @@
 #include <ATen/ops/eye.h>
 
 #include "layout/shapes.h"
-#include "numerics/row_matmul.h"
 
 namespace neml2_aoti_plugin
 {
@@ -39,11 +38,6 @@ at::Tensor block_of(const at::Tensor & tangent, const BlockShape & shape)
                       : is_per_input_site ? by_site.squeeze(1).permute({0, 2, 1, 3})
                                           : by_site.squeeze(3);
   return blocks.reshape(concatenate({tangent.size(0)}, shape.of_one_row()));
-}
-
-at::Tensor contracted(const at::Tensor & cotangent, const at::Tensor & tangent)
-{
-  return row_matmul(cotangent.flatten(1).unsqueeze(1), tangent).squeeze(1);
 }
 
 } // namespace neml2_aoti_plugin

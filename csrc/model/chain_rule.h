@@ -31,7 +31,4 @@ struct BlockShape
 /// |input|). Where both variables have sub-batch axes it is that between the same sites.
 at::Tensor block_of(const at::Tensor & tangent, const BlockShape & shape);
 
-/// sum(cotangent * tangent) over the components of the output: (rows, columns).
-at::Tensor contracted(const at::Tensor & cotangent, const at::Tensor & tangent);
-
 } // namespace neml2_aoti_plugin

@@ -551,12 +551,19 @@ NamedTensors Model::param_vjp(const Request & request, const TensorMap & cotange
     const auto & parameter = description_.parameters[k];
     if (!parameter_derivatives_.has_column(parameter.name))
       continue;
-    const auto & per_row = results[k].data;
-    const bool is_batched = !call.parameters.at(parameter.name).batch.empty();
-    const auto gradient = is_batched ? with_batch(per_row, call.batch) : per_row.sum(0);
+    const auto gradient = parameter_gradient(results[k].data, parameter, call);
     named.emplace_back(parameter.public_name, prepared.foreign.own(gradient.to(dtype_)));
   }
   return named;
+}
+
+/// As callers get it: summed over the rows for a parameter without batch axes.
+at::Tensor Model::parameter_gradient(const at::Tensor & per_row,
+                                     const ParameterDescription & parameter,
+                                     const Call & call) const
+{
+  const bool is_batched = !call.parameters.at(parameter.name).batch.empty();
+  return is_batched ? with_batch(per_row, call.batch) : per_row.sum(0);
 }
 
 /// By authored name; parameters that no cotangent reaches are left out.
@@ -583,9 +590,7 @@ CotangentMap Model::gradients_per_row(const Work & work, const CotangentMap & co
     {
       if (!parameter_derivatives_.contains(output, parameter))
         continue;
-      auto & total = gradients[parameter];
-      const auto part = contracted(of_these_rows(cotangent), tangent);
-      total = total.defined() ? total + part : part;
+      accumulate(gradients, parameter, transposed_product(of_these_rows(cotangent), tangent));
     }
   return gradients;
 }

@@ -112,6 +112,8 @@ private:
                        const Shape & input_sub_batch, const Shape & input_base) const;
   Tangents input_seeds() const;
   Tangents parameter_seeds() const;
+  at::Tensor parameter_gradient(const at::Tensor & per_row, const ParameterDescription & parameter,
+                                const Call & call) const;
   CotangentMap gradients_per_row(const Work & work, const CotangentMap & cotangents) const;
   Moving moving(const Wanted & wanted) const;
   void require_pairs(const TensorMap & cotangents, const Wanted & wanted) const;

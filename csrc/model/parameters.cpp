@@ -3,6 +3,8 @@
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
+
 #include "errors.h"
 #include "layout/shapes.h"
 #include "model/tensor_checks.h"
@@ -53,6 +55,13 @@ std::vector<std::pair<std::string, at::Tensor>> Parameters::slots() const
   for (const auto & entry : entries_)
     named.emplace_back(entry.description.public_name, entry.slot);
   return named;
+}
+
+bool Parameters::any(const std::function<bool(const at::Tensor & slot)> & is_so) const
+{
+  const std::lock_guard lock(mutex_);
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const Entry & entry) { return is_so(entry.slot); });
 }
 
 std::vector<std::pair<std::string, Shape>> Parameters::base_shapes() const

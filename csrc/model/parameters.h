@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -22,6 +23,9 @@ public:
 
   /// (public name, slot); the tensors share storage with the slots.
   std::vector<std::pair<std::string, at::Tensor>> slots() const;
+
+  /// Whether any slot is so.
+  bool any(const std::function<bool(const at::Tensor & slot)> & is_so) const;
 
   /// (public name, base shape).
   std::vector<std::pair<std::string, Shape>> base_shapes() const;

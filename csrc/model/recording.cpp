@@ -101,9 +101,7 @@ Gradients Model::pull_back(const Recording & recording, const TensorMap & cotang
   {
     if (wanted.parameters.count(parameter.public_name) == 0)
       continue;
-    const auto & per_row = (next++)->data;
-    const bool is_batched = !call.parameters.at(parameter.name).batch.empty();
-    const auto gradient = is_batched ? with_batch(per_row, call.batch) : per_row.sum(0);
+    const auto gradient = parameter_gradient((next++)->data, parameter, call);
     gradients.parameters.emplace_back(parameter.public_name, foreign.own(gradient.to(dtype_)));
   }
   return gradients;

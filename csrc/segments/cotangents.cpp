@@ -2,6 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "numerics/row_matmul.h"
+
 namespace neml2_aoti_plugin
 {
 
@@ -24,6 +26,12 @@ void accumulate(CotangentMap & total, const std::string & name, const at::Tensor
 {
   auto & sum = total[name];
   sum = sum.defined() ? sum + part : part;
+}
+
+at::Tensor transposed_product(const at::Tensor & cotangent, const at::Tensor & block)
+{
+  const auto row = cotangent.reshape({cotangent.size(0), 1, block.size(1)});
+  return row_matmul(row, block).squeeze(1);
 }
 
 void Cotangents::add(const std::string & variable, const at::Tensor & cotangent)

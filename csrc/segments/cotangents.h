@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -24,19 +25,21 @@ struct Moving
   template <typename Names>
   bool any_variable(const Names & names) const
   {
-    for (const auto & name : names)
-      if (variables.count(name) > 0)
-        return true;
-    return false;
+    return any_in(variables, names);
   }
 
   template <typename Names>
   bool any_parameter(const Names & names) const
   {
-    for (const auto & name : names)
-      if (parameters.count(name) > 0)
-        return true;
-    return false;
+    return any_in(parameters, names);
+  }
+
+private:
+  template <typename Names>
+  static bool any_in(const std::set<std::string> & set, const Names & names)
+  {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string & name) { return set.count(name) > 0; });
   }
 };
 
@@ -44,6 +47,9 @@ using CotangentMap = std::unordered_map<std::string, at::Tensor>;
 
 /// total += part, which may be all there is so far.
 void accumulate(CotangentMap & total, const std::string & name, const at::Tensor & part);
+
+/// block^T cotangent: (rows, columns) from (rows, *tail) and (rows or 1, |tail|, columns).
+at::Tensor transposed_product(const at::Tensor & cotangent, const at::Tensor & block);
 
 class Cotangents
 {

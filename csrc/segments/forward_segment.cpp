@@ -88,7 +88,7 @@ at::Tensor pulled_back(const at::Tensor & cotangent, const ForwardSegment::Block
   const auto matrices = site_matrices(block);
   const auto rows = cotangent.size(0);
   if (block.pair->input_sub_batch_shape.empty())
-    return row_matmul(cotangent.unsqueeze(1), matrices.flatten(1, 2)).squeeze(1);
+    return transposed_product(cotangent, matrices.flatten(1, 2));
   const auto sites = matrices.size(1);
   const auto per_site = cotangent.reshape({rows * sites, 1, -1});
   return row_matmul(per_site, matrices.expand({rows, -1, -1, -1}).flatten(0, 1))
@@ -357,6 +357,9 @@ void ForwardSegment::run(State & state, Tangents * tangents, Passage * passage,
   if (tangents)
     for (const auto & output : description_.outputs)
       tangents->replace(output, std::move(computed[output]));
+  if (passage)
+    for (const auto & output : description_.outputs)
+      passage->outputs[output] = state.at(output).data.sizes().vec();
 }
 
 void ForwardSegment::add_direct_tangents(ComputedTangents & computed, const State & state,
@@ -411,20 +414,14 @@ void ForwardSegment::pull_back_to_parameters(const Passage & passage,
                                              const CotangentMap & of_outputs,
                                              Cotangents & cotangents, const Call & call) const
 {
-  if (adjoint_ && knows_shapes_of_adjoint())
+  if (adjoint_)
   {
     CotangentMap complete;
-    for (std::size_t k = 0; k < description_.outputs.size(); ++k)
+    for (const auto & [output, shape] : passage.outputs)
     {
-      const auto & known = output_shapes_[k];
-      const auto found = of_outputs.find(description_.outputs[k]);
-      if (!known)
-        continue;
-      const auto shape =
-          concatenate({call.rows}, concatenate(known->sub_batch.value_or(Shape{}), known->base));
-      complete[description_.outputs[k]] = found == of_outputs.end()
-                                              ? at::zeros(shape, call.options)
-                                              : found->second.reshape(shape).contiguous();
+      const auto found = of_outputs.find(output);
+      complete[output] = found == of_outputs.end() ? at::zeros(shape, call.options)
+                                                   : found->second.reshape(shape).contiguous();
     }
     for (const auto & [parameter, gradient] : parameter_gradients(passage.inputs, complete, call))
       cotangents.add_parameter(parameter, gradient.reshape({call.rows, -1}));
@@ -438,19 +435,9 @@ void ForwardSegment::pull_back_to_parameters(const Passage & passage,
     if (const auto found = of_outputs.find(pairs[k].output); found != of_outputs.end())
       cotangents.add_parameter(
           pairs[k].parameter,
-          row_matmul(found->second.unsqueeze(1),
-                     blocks[k].reshape({-1, element_count(pairs[k].output_base_shape),
-                                        element_count(pairs[k].parameter_base_shape)}))
-              .squeeze(1));
-}
-
-bool ForwardSegment::knows_shapes_of_adjoint() const
-{
-  for (const auto & output : description_.parameter_adjoint->outputs)
-    for (std::size_t k = 0; k < description_.outputs.size(); ++k)
-      if (description_.outputs[k] == output && !output_shapes_[k])
-        return false;
-  return true;
+          transposed_product(found->second,
+                             blocks[k].reshape({-1, element_count(pairs[k].output_base_shape),
+                                                element_count(pairs[k].parameter_base_shape)})));
 }
 
 std::unordered_map<std::string, at::Tensor>

@@ -60,7 +60,6 @@ private:
   bool is_reached_by(const Tangents & tangents) const;
   void pull_back_to_parameters(const Passage & passage, const CotangentMap & of_outputs,
                                Cotangents & cotangents, const Call & call) const;
-  bool knows_shapes_of_adjoint() const;
   void add_direct_tangents(ComputedTangents & computed, const State & state,
                            const Tangents & tangents, const Call & call) const;
 

@@ -47,12 +47,6 @@ at::Tensor as_matrices(const at::Tensor & block, const Shape & out, const Shape 
   return block.reshape({-1, element_count(out), element_count(in)});
 }
 
-/// block^T cotangent: (rows, |in|) from (rows, |out|) and (rows or 1, |out|, |in|).
-at::Tensor transposed_product(const at::Tensor & cotangent, const at::Tensor & block)
-{
-  return row_matmul(cotangent.unsqueeze(1), block).squeeze(1);
-}
-
 std::vector<InputPair> all_pairs(const Sensitivity::Places & unknowns,
                                  const Sensitivity::Places & givens)
 {
@@ -272,6 +266,12 @@ bool Sensitivity::solves_for_columns() const
          (is_on_processor_ || !given_graphs_.solve);
 }
 
+/// The same for the derivative by parameters.
+bool Sensitivity::solves_for_parameters() const
+{
+  return !parameter_graphs_.operators.empty() && (is_on_processor_ || !parameter_graphs_.solve);
+}
+
 /// du = -A^-1 (B dg), with as many right-hand sides as the seeds have columns.
 void Sensitivity::add_solved_columns(ComputedTangents & computed, const Groups & u,
                                      const SolveArguments & arguments,
@@ -385,7 +385,7 @@ Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & a
   if (parameter_graphs_.operators.empty())
     return arguments.own(parameter_graphs_.solve->run(tensors, count));
   const auto jacobians = contiguous(parameter_graphs_.operators[0]->run(tensors, 2));
-  if (parameter_graphs_.solve && !is_on_processor_)
+  if (!solves_for_parameters())
     return arguments.own(parameter_graphs_.solve->run(jacobians, count));
   const auto matrix = minus_solved(jacobians[0], jacobians[1], label_);
   return cut_blocks<ParameterPair>(arguments.own({matrix}).front(), parameter_pairs_,
@@ -462,9 +462,7 @@ at::Tensor Sensitivity::pull_back_to_parameters(PulledBack & result, const Group
                                                 const SolveArguments & arguments,
                                                 const CotangentMap & of_unknowns) const
 {
-  const bool leaves_solving =
-      !parameter_graphs_.operators.empty() && (is_on_processor_ || !parameter_graphs_.solve);
-  if (leaves_solving)
+  if (solves_for_parameters())
   {
     const auto tensors = with_parameters_per_row(arguments).with(u);
     const auto jacobians =

@@ -74,6 +74,7 @@ private:
   bool is_reached_through_givens(const Tangents & tangents) const;
   bool is_reached_through_parameters(const Tangents & tangents) const;
   bool solves_for_columns() const;
+  bool solves_for_parameters() const;
   at::Tensor adjoint(const at::Tensor & a, const CotangentMap & of_unknowns) const;
   at::Tensor system_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
   at::Tensor given_matrix(const Tensors & tensors, const SolveArguments & arguments) const;

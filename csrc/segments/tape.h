@@ -2,6 +2,8 @@
 // evaluated, and no matrix, which costs less to evaluate again than to keep.
 #pragma once
 
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "layout/packing.h"
@@ -24,7 +26,8 @@ struct Solution
 /// Of one segment.
 struct Passage
 {
-  State inputs;                    // of a forward segment
+  State inputs;                                   // of a forward segment
+  std::unordered_map<std::string, Shape> outputs; // shapes of its values
   std::vector<Solution> solutions; // of an implicit one, in the order in which they followed
 };
 

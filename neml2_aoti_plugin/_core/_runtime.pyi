@@ -254,9 +254,7 @@ class ModelDescription:
         argument_ranks: Mapping[str, Sequence[int]],
     ) -> None: ...
 
-class Recording:
-    @property
-    def batch_shape(self) -> list[int]: ...
+class Recording: ...
 
 class Model:
     def __init__(

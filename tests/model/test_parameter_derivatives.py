@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from artifact_cache import compiled
 from features import MODULUS, YIELD_STRESS, increments, perzyna, rows_of
-from twins import Tensors, scaled_difference
+from twins import Tensors, Twin, scaled_difference
 
 from neml2_aoti_plugin import Model
 from neml2_aoti_plugin.errors import DerivativeNotCompiledError, InputError, InputTypeError
@@ -310,3 +313,14 @@ def test_overrides_are_checked(
     with pytest.raises(kind) as caught:
         model.forward(increments(2), overrides)  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
+
+
+def test_param_vjp_takes_the_cotangent_of_a_scalar(twin_of: Callable[[str], Twin]) -> None:
+    model = Model(compiled("chaboche", variant="promoted").root)
+    inputs = twin_of("chaboche").inputs(3)
+    weights = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    gradients = model.param_vjp(inputs, {"equivalent_plastic_strain": weights})
+    _, blocks = model.param_jacobian(inputs)
+    for name, gradient in gradients.items():
+        expected = (weights * blocks["equivalent_plastic_strain"][name]).sum()
+        assert scaled_difference(gradient, expected) < 1e-12, name
