@@ -23,30 +23,7 @@ from neml2_aoti_plugin import Model
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from artifact_cache import compiled
-
-
-def history(model: Model, strains: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-    """Sum of squares of the stresses of all steps."""
-    rows = strains.shape[1]
-    state = {name: torch.zeros(rows, 6, dtype=torch.float64) for name in ("stress", "X1", "X2")}
-    state["equivalent_plastic_strain"] = torch.zeros(rows, dtype=torch.float64)
-    total = torch.zeros((), dtype=torch.float64)
-    for step in range(1, len(times)):
-        inputs = {f"{name}~1": value for name, value in state.items()}
-        inputs |= {"strain": strains[step], "strain~1": strains[step - 1]}
-        inputs |= {"t": times[step].expand(rows), "t~1": times[step - 1].expand(rows)}
-        state = model.forward(inputs)
-        total = total + state["stress"].square().sum()
-    return total
-
-
-def loading(steps: int, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two cycles of strain, (steps + 1, rows, 6), of amplitudes from elastic to well into yield."""
-    times = torch.linspace(0.0, 100.0, steps + 1, dtype=torch.float64)
-    direction = torch.tensor([1.0, -0.5, -0.5, 0.2, 0.0, 0.1], dtype=torch.float64)
-    amplitudes = torch.linspace(1e-3, 4e-3, rows, dtype=torch.float64)
-    wave = torch.sin(times * (4 * torch.pi / 100.0))
-    return wave[:, None, None] * amplitudes[:, None] * direction, times
+from cyclic_history import cycles, history
 
 
 def resident() -> int:
@@ -71,10 +48,10 @@ def measure(
     for _ in range(rounds):
         leaf = strains.clone().requires_grad_()
         with torch.no_grad():
-            plain.append(seconds(lambda: history(model, strains, times)))
+            plain.append(seconds(lambda: history(model.forward, strains, times)))
         before = resident()
         start = time.perf_counter()
-        total = history(model, leaf, times)
+        total = history(model.forward, leaf, times)
         forward.append(time.perf_counter() - start)
         held = max(held, resident() - before)
         backward.append(seconds(total.backward))
@@ -101,7 +78,7 @@ def main() -> None:
     )
     print(f"{'rows':>6}  {'by':22}{'plain':>9}{'recorded':>10}{'backward':>10}{'KiB/row/step':>14}")
     for rows in arguments.rows:
-        strains, times = loading(arguments.steps, rows)
+        strains, times = cycles(steps=arguments.steps, rows=rows)
         for parameters in (False, True):
             if parameters:
                 model.trainable_parameters()

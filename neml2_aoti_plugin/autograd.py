@@ -51,8 +51,8 @@ class Differentiation:
             for v in manifest.inputs
         ) + tuple(_Argument(p.public_name, True, len(p.base_shape)) for p in manifest.parameters)
         self.outputs = tuple(variable.public_name for variable in manifest.outputs)
-        self.pairs = public_pairs(manifest)
-        self.output_tails = output_tails(manifest)
+        self.pairs = _public_pairs(manifest)
+        self.output_tails = _output_tails(manifest)
         """Shapes of the outputs without the batch, (*sub_batch, *base), as far as is known."""
         self.recompute = False
         """Whether reverse mode evaluates the model again in place of keeping its solution."""
@@ -74,6 +74,27 @@ class Differentiation:
         found: tuple[torch.Tensor, ...] = _Evaluation.apply(call, *tensors)  # type: ignore[no-untyped-call]
         return dict(zip(self.outputs, found, strict=True))
 
+    def require_pairs(
+        self,
+        outputs: Iterable[str],
+        columns: Iterable[str],
+        *,
+        subject: str,
+        way_out: str = "detach",
+    ) -> None:
+        """Raise :class:`DerivativeNotCompiledError` unless all outputs by all columns are there."""
+        parameters = {a.name for a in self.arguments if a.is_parameter}
+        for column in columns:
+            missing = [output for output in outputs if (output, column) not in self.pairs]
+            if missing:
+                promoted = f"--parameter {column} " if column in parameters else ""
+                flags = " ".join(f"-d {output}:{column}" for output in missing)
+                raise DerivativeNotCompiledError(
+                    f"{subject} of {', '.join(missing)} by '{column}' were asked for, but "
+                    f"{self.label} was compiled without; recompile it with neml2-compile "
+                    f"{promoted}{flags} beside the present options, or {way_out} '{column}'"
+                )
+
     def first_order(self, derivative: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """The derivative of ``value``, which requires grad, as a tensor that cannot be
         differentiated again."""
@@ -81,7 +102,7 @@ class Differentiation:
         return found
 
 
-def public_pairs(manifest: Manifest) -> frozenset[tuple[str, str]]:
+def _public_pairs(manifest: Manifest) -> frozenset[tuple[str, str]]:
     """The pairs (output, input or parameter) whose derivatives the artifact carries."""
     public = {v.name: v.public_name for v in (*manifest.inputs, *manifest.outputs)}
     public |= {parameter.name: parameter.public_name for parameter in manifest.parameters}
@@ -89,7 +110,7 @@ def public_pairs(manifest: Manifest) -> frozenset[tuple[str, str]]:
     return frozenset((public[output], public[column]) for output, column in pairs)
 
 
-def output_tails(manifest: Manifest) -> tuple[tuple[int, ...], ...]:
+def _output_tails(manifest: Manifest) -> tuple[tuple[int, ...], ...]:
     """An artifact records sub-batch axes of inputs and of what solves see; a variable that it says
     nothing of is taken to have none."""
     known = sub_batch_shapes_inside(manifest)
@@ -164,7 +185,8 @@ class _Call:
     ) -> tuple[torch.Tensor, ...]:
         """Derivatives of these outputs in the direction of the tangents."""
         moving = [(a, tangent) for a, tangent in self._with(tangents) if tangent is not None]
-        self._require_pairs(outputs, [argument.name for argument, _ in moving])
+        columns = [argument.name for argument, _ in moving]
+        self.model.require_pairs(outputs, columns, subject="forward-mode derivatives")
         inputs, parameters = self.split(tensors)
         directions = {a.name: tangent for a, tangent in moving if not a.is_parameter}
         values, total = (
@@ -184,20 +206,6 @@ class _Call:
 
     def _with(self, values: Iterable[Any]) -> Iterable[tuple[_Argument, Any]]:
         return zip(self.model.arguments, values, strict=True)
-
-    def _require_pairs(self, outputs: Sequence[str], columns: Sequence[str]) -> None:
-        parameters = {a.name for a in self.model.arguments if a.is_parameter}
-        for column in columns:
-            missing = [output for output in outputs if (output, column) not in self.model.pairs]
-            if missing:
-                promoted = f"--parameter {column} " if column in parameters else ""
-                flags = " ".join(f"-d {output}:{column}" for output in missing)
-                raise DerivativeNotCompiledError(
-                    f"forward-mode derivatives of {', '.join(missing)} by '{column}' were asked "
-                    f"for, but {self.model.label} was compiled without; recompile it with "
-                    f"neml2-compile {promoted}{flags} beside the present options, or detach "
-                    f"'{column}'"
-                )
 
 
 def _chosen(values: Iterable[Any], flags: Iterable[bool]) -> list[Any]:

@@ -12,14 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neml2_aoti_plugin.arrays import ArrayModel
-from neml2_aoti_plugin.artifact.manifest import model_label
-from neml2_aoti_plugin.autograd import output_tails, public_pairs
-from neml2_aoti_plugin.errors import (
-    DerivativeNotCompiledError,
-    InputError,
-    InputTypeError,
-    UnsupportedFeatureError,
-)
+from neml2_aoti_plugin.autograd import Differentiation
+from neml2_aoti_plugin.errors import InputError, InputTypeError, UnsupportedFeatureError
 from neml2_aoti_plugin.model import Model
 
 try:
@@ -69,12 +63,9 @@ class _Bridge:
         }
         self.parameters = {p.public_name: tuple(p.base_shape) for p in manifest.parameters}
         self.tails = self.inputs | self.parameters
-        self.outputs = dict(
-            zip((v.public_name for v in manifest.outputs), output_tails(manifest), strict=True)
-        )
-        self.pairs = public_pairs(manifest)
+        self.model = Differentiation(manifest)
+        self.outputs = dict(zip(self.model.outputs, self.model.output_tails, strict=True))
         self.is_sub_batched = any(v.sub_batch_shape for v in manifest.inputs)
-        self.label = model_label(manifest)
 
     def aligned(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Arrays whose batches have the same rank, so that an axis in front of all is one more."""
@@ -164,20 +155,12 @@ class _Bridge:
     def _require_pairs(self, names: list[str]) -> None:
         if names and self.is_sub_batched:
             raise UnsupportedFeatureError(
-                f"derivatives of '{self.label}' in JAX were asked for, whose inputs are "
+                f"derivatives of '{self.model.label}' in JAX were asked for, whose inputs are "
                 "sub-batched. Use the model's own jvp or jacobian."
             )
-        for name in names:
-            missing = [output for output in self.outputs if (output, name) not in self.pairs]
-            if missing:
-                promoted = f"--parameter {name} " if name in self.parameters else ""
-                flags = " ".join(f"-d {output}:{name}" for output in missing)
-                raise DerivativeNotCompiledError(
-                    f"derivatives of {', '.join(missing)} by '{name}' were asked for, but "
-                    f"{self.label} was compiled without; recompile it with neml2-compile "
-                    f"{promoted}{flags} beside the present options, or jax.lax.stop_gradient "
-                    f"'{name}'"
-                )
+        self.model.require_pairs(
+            self.outputs, names, subject="derivatives", way_out="jax.lax.stop_gradient"
+        )
 
     def _array(self, name: str, value: Any) -> Any:
         array = jnp.asarray(value)

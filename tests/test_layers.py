@@ -183,7 +183,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "solve_log.py": {"solves"},
     "arrays.py": {"errors", "model"},
     "autograd.py": {"artifact", "errors"},
-    "jax.py": {"arrays", "artifact", "autograd", "errors", "model"},
+    "jax.py": {"arrays", "autograd", "errors", "model"},
     "traced.py": {"autograd", "errors"},
     "model.py": {
         "_core",

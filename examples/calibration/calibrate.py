@@ -17,9 +17,8 @@ from specimens import (
     PARAMETERS,
     Loading,
     axial_stresses,
-    compiled_model,
-    measurements,
     named,
+    prepared,
     true_values,
 )
 
@@ -94,12 +93,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100, help="time steps of the history")
     parser.add_argument("--iterations", type=int, default=60, help="most iterations of L-BFGS")
     arguments = parser.parse_args()
-    OUTPUT.mkdir(exist_ok=True)
-
-    print("compiling (a few minutes the first time) ...", flush=True)
-    model = compiled_model()
-    loading = Loading.cycles(steps=arguments.steps)
-    measured = measurements(model, loading)
+    model, loading, measured = prepared(steps=arguments.steps)
     start = time.perf_counter()
     found, misfits = calibrate(model, loading, measured, iterations=arguments.iterations)
     seconds = time.perf_counter() - start

@@ -23,9 +23,8 @@ from specimens import (
     PARAMETERS,
     Loading,
     axial_stresses,
-    compiled_model,
-    measurements,
     named,
+    prepared,
     true_values,
 )
 
@@ -127,12 +126,7 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=50, help="samples that are thrown away")
     parser.add_argument("--samples", type=int, default=250, help="samples that are kept")
     arguments = parser.parse_args()
-    OUTPUT.mkdir(exist_ok=True)
-
-    print("compiling (a few minutes the first time) ...", flush=True)
-    model = compiled_model()
-    loading = Loading.cycles(steps=arguments.steps)
-    measured = measurements(model, loading)
+    model, loading, measured = prepared(steps=arguments.steps)
     start = time.perf_counter()
     relative = sample(model, loading, measured, warmup=arguments.warmup, samples=arguments.samples)
     seconds = time.perf_counter() - start

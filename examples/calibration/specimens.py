@@ -92,6 +92,15 @@ def axial_stresses(
     return torch.stack(stresses)
 
 
+def prepared(*, steps: int) -> tuple[Model, Loading, torch.Tensor]:
+    """The compiled model, its loading and what was measured under it."""
+    OUTPUT.mkdir(exist_ok=True)
+    print("compiling (a few minutes the first time) ...", flush=True)
+    model = compiled_model()
+    loading = Loading.cycles(steps=steps)
+    return model, loading, measurements(model, loading)
+
+
 def true_values(model: Model) -> torch.Tensor:
     """The values that the input file has, in the order of :data:`PARAMETERS`."""
     stored = model.named_parameters()

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.autograd.forward_ad as forward_mode
 from artifact_cache import compiled, compiled_feature
+from cyclic_history import cycles, history
 from features import MODULUS, YIELD_STRESS, increments, perzyna
 from torch.autograd import gradcheck
 from torch.func import grad, jacfwd, jacrev, vjp, vmap
@@ -472,35 +473,6 @@ def test_gradients_flow_to_what_a_parameter_was_computed_from() -> None:
 
 
 # --- histories
-
-
-def history(
-    advance: Callable[[Tensors], Tensors], strains: torch.Tensor, times: torch.Tensor
-) -> torch.Tensor:
-    """Sum of squares of all stresses; each step begins where the last one ended."""
-    rows = strains.shape[1]
-    state = {
-        "stress": torch.zeros(rows, 6, dtype=torch.float64),
-        "equivalent_plastic_strain": torch.zeros(rows, dtype=torch.float64),
-        "X1": torch.zeros(rows, 6, dtype=torch.float64),
-        "X2": torch.zeros(rows, 6, dtype=torch.float64),
-    }
-    total = torch.zeros((), dtype=torch.float64)
-    for step in range(1, len(times)):
-        inputs = {f"{name}~1": value for name, value in state.items()}
-        inputs |= {"strain": strains[step], "strain~1": strains[step - 1]}
-        inputs |= {"t": times[step].expand(rows), "t~1": times[step - 1].expand(rows)}
-        state = advance(inputs)
-        total = total + state["stress"].square().sum()
-    return total
-
-
-def cycles(steps: int, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    times = torch.linspace(0.0, 100.0, steps + 1, dtype=torch.float64)
-    directions = torch.tensor([1.0, -0.5, -0.5, 0.2, 0.0, 0.1], dtype=torch.float64)
-    sizes = torch.linspace(1e-3, 4e-3, rows, dtype=torch.float64)
-    wave = torch.sin(times * (4 * torch.pi / 100.0))
-    return wave[:, None, None] * sizes[:, None] * directions, times
 
 
 PROMOTED_OF_CHABOCHE = ("residual.X1_evolution.C", "residual.yield_function.sy")
