@@ -1,7 +1,8 @@
 """Compiled models for arrays of other libraries: NumPy, JAX, CuPy and whatever else shares memory.
 
-Memory on the same device is shared, never copied, but for NumPy arrays with negative strides, which
-torch cannot represent. Nothing is converted: a wrong dtype is the error that it is for tensors.
+Memory on the same device is shared, never copied, but for NumPy arrays with strides that torch
+cannot represent: negative ones, and fields of records. Nothing is converted: a wrong dtype is the
+error that it is for tensors.
 """
 
 from __future__ import annotations
@@ -132,18 +133,28 @@ def as_tensor(name: str, value: Any) -> torch.Tensor:
 
 def _from_numpy(name: str, value: Any) -> torch.Tensor:
     numpy = import_module("numpy")
-    array = numpy.asarray(value)
-    if array.dtype.hasobject or array.dtype.kind not in "fiub" or not array.dtype.isnative:
+    if isinstance(value, numpy.ma.MaskedArray):
         raise InputTypeError(
-            f"'{name}' has the NumPy dtype {array.dtype!r}, expected numbers in the byte order of "
-            "this machine"
+            f"'{name}' is a masked array, and a model knows no masks; pass the rows that count, or "
+            "fill the others with .filled()"
         )
-    if any(stride < 0 for stride in array.strides):
+    array = numpy.asarray(value)
+    if not _is_known_to_torch(array.dtype):
+        raise InputTypeError(
+            f"'{name}' has the NumPy dtype {array.dtype!r}, expected numbers that torch has, "
+            "too, in the byte order of this machine"
+        )
+    if any(stride < 0 or stride % array.itemsize for stride in array.strides):
         array = numpy.ascontiguousarray(array)
     if not array.flags.writeable:
         array = numpy.asarray(_Writable(array))
     tensor: torch.Tensor = torch.from_numpy(array)
     return tensor
+
+
+def _is_known_to_torch(dtype: Any) -> bool:
+    """Numbers of at most 8 bytes: torch has no long double."""
+    return dtype.kind in "fiub" and dtype.itemsize <= 8 and dtype.isnative
 
 
 class _Writable:
@@ -185,5 +196,16 @@ def _in_kind(results: Any, kind: str) -> Any:
                 f"results are on {tensor.device}, where NumPy has no arrays. Ask for another kind."
             )
         return tensor.numpy()
-    library = import_module("jax.dlpack" if kind == "jax" else "cupy")
-    return library.from_dlpack(tensor)
+    if kind == "jax":
+        return _to_jax(tensor)
+    return import_module("cupy").from_dlpack(tensor)
+
+
+def _to_jax(tensor: torch.Tensor) -> Any:
+    """JAX itself would cut float64 to float32 without a word where it has no float64."""
+    if tensor.dtype == torch.float64 and not import_module("jax").config.jax_enable_x64:
+        raise InputTypeError(
+            "results have the dtype torch.float64, which JAX has not switched on. Say "
+            'jax.config.update("jax_enable_x64", True), or ask for another kind.'
+        )
+    return import_module("jax.dlpack").from_dlpack(tensor)

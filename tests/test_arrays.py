@@ -68,6 +68,13 @@ def test_negative_strides_are_copied(model: Model) -> None:
     )
 
 
+def test_fields_of_records_are_copied(model: Model) -> None:
+    records = np.zeros(4, [("flag", "i1"), ("strain", "f8", (6,))])
+    records["strain"] = STRAIN
+    found = ArrayModel(model).forward({"strain": records["strain"]})["stress"]
+    np.testing.assert_array_equal(found, ArrayModel(model).forward({"strain": STRAIN})["stress"])
+
+
 def test_results_come_in_the_kind_that_is_asked_for(model: Model) -> None:
     arrays = {"strain": STRAIN}
     assert isinstance(ArrayModel(model, kind="torch").forward(arrays)["stress"], torch.Tensor)
@@ -97,9 +104,18 @@ def test_jax_arrays_come_and_go_without_a_copy(model: Model) -> None:
         jax.config.update("jax_enable_x64", False)
 
 
+def test_float64_is_not_cut_for_jax(model: Model) -> None:
+    jax = pytest.importorskip("jax")
+    assert not jax.config.jax_enable_x64
+    with pytest.raises(InputTypeError, match="float64, which JAX has not switched on"):
+        ArrayModel(model, kind="jax").forward({"strain": STRAIN})
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (np.zeros(6, np.longdouble), f"'strain' has the NumPy dtype {np.dtype('longdouble')!r}"),
+        (np.ma.masked_invalid([[np.nan] * 6]), "'strain' is a masked array"),
         ([0.0] * 6, "'strain' is of type list, expected an array"),
         (np.array([None] * 6), "'strain' has the NumPy dtype dtype('O')"),
         (np.zeros(6, ">f8"), "'strain' has the NumPy dtype dtype('>f8')"),
