@@ -20,6 +20,7 @@ from neml2.types import TensorWrapper
 from neml2_aoti_plugin.artifact.manifest import Shape
 from neml2_aoti_plugin.chain_rule import ChainRule
 from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureError
+from neml2_aoti_plugin.failure_report import DEFAULT_FOLDER
 from neml2_aoti_plugin.model import Model
 from neml2_aoti_plugin.stub import SolverConfig, read_stub
 from neml2_aoti_plugin.typed import TypedBoundary, WrapperClass
@@ -84,6 +85,21 @@ class AOTIModel(torch.nn.Module):
             "are varied: compile with -d OUT:IN for these, or -d : for all.",
             default=False,
         ),
+        option(
+            "on_failure",
+            str,
+            "What a call does when a solve fails for some points: 'raise' an error; 'nan' returns, "
+            "with results that are not a number for these points alone; 'dump' raises, and writes "
+            "what it takes to run the failed points again to a new folder in failure_folder.",
+            default="raise",
+        ),
+        option(
+            "failure_folder",
+            str,
+            "Where on_failure = 'dump' writes its reports. A relative path is relative to the "
+            "working directory.",
+            default=DEFAULT_FOLDER,
+        ),
     )
 
     # Read off every model by composition and by the host's tools. Promoted parameters are no
@@ -108,6 +124,7 @@ class AOTIModel(torch.nn.Module):
         )
         if stub.solver_config is not None:
             model.set_solver_config(**stub.solver_config)
+        model.set_on_failure(stub.on_failure, stub.failure_folder)
         model._accept_declarations(stub.declared_names)
         return model
 
@@ -129,6 +146,7 @@ class AOTIModel(torch.nn.Module):
         super().__init__()
         self._inner = Model(meta_path, device=device, dtype=dtype)
         self._newton_settings: SolverConfig | None = None
+        self._on_failure: tuple[str, str | Path] = ("raise", DEFAULT_FOLDER)
         self._boundary = TypedBoundary(self._inner.manifest)
         self._chain_rule = ChainRule(self._inner.manifest, self._boundary) if chain_rule else None
         self.input_spec = {variable.name: variable.wrapper for variable in self._boundary.inputs}
@@ -296,6 +314,12 @@ class AOTIModel(torch.nn.Module):
             chunk_rows=chunk_rows, threads=threads, max_corrections=max_corrections
         )
 
+    def set_on_failure(self, action: str, folder: str | Path = DEFAULT_FOLDER) -> None:
+        """Say what a call does when a solve fails for some rows, as
+        :meth:`neml2_aoti_plugin.Model.set_on_failure` does."""
+        self._inner.set_on_failure(action, folder)
+        self._on_failure = (action, folder)
+
     # --- description
 
     @property
@@ -374,6 +398,7 @@ class AOTIModel(torch.nn.Module):
         self._inner = reopening.open()
         if self._newton_settings is not None:
             self._inner.set_solver_config(**self._newton_settings)
+        self._inner.set_on_failure(*self._on_failure)
 
     # --- inside
 

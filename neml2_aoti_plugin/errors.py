@@ -70,6 +70,8 @@ class ConvergenceError(RuntimeError):
 
     ``converged_mask``
         bool tensor ``(*batch,)``, true where the row converged;
+    ``status``
+        int8 tensor ``(*batch,)``, for each row a :class:`neml2_aoti_plugin.solves.RowStatus`;
     ``iterations``
         int64 tensor ``(*batch,)``, Newton updates of each row, one that failed included;
     ``residual_norms``, ``initial_residual_norms``
@@ -79,6 +81,7 @@ class ConvergenceError(RuntimeError):
     """
 
     converged_mask: torch.Tensor
+    status: torch.Tensor
     iterations: torch.Tensor
     residual_norms: torch.Tensor
     initial_residual_norms: torch.Tensor

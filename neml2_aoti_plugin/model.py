@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch.compiler import is_compiling
@@ -14,6 +15,7 @@ from neml2_aoti_plugin.artifact.library_cache import default_cache
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
 from neml2_aoti_plugin.autograd import Differentiation, is_tracked
 from neml2_aoti_plugin.errors import InputError
+from neml2_aoti_plugin.failure_report import DEFAULT_FOLDER, FailureReports, checked_action
 from neml2_aoti_plugin.traced import TracedModel
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from neml2_aoti_plugin.solves import SolveRecord
 
 _Tensors = Mapping[str, torch.Tensor]
+_Results = TypeVar("_Results")
 
 
 def _unpacker() -> Callable[[str], str] | None:
@@ -83,9 +86,36 @@ class Model:
         )
         self._traced = TracedModel(self._core, self._differentiation)
         self._trainable: dict[str, torch.nn.Parameter] = {}
+        self._reports: FailureReports | None = None
+        self._solver_config: dict[str, Any] | None = None
+        self._max_corrections = 0
+        self._bind_operations()
+
+    def _bind_operations(self) -> None:
+        """As the core's own methods, unless failures are to be reported."""
         for name in _OPERATIONS:
-            if getattr(type(self), name) is getattr(Model, name):
+            if self._reports is not None:
+                self.__dict__.pop(name, None)
+            elif getattr(type(self), name) is getattr(Model, name):
                 setattr(self, name, getattr(self._core, name))
+
+    def _run(
+        self,
+        operation: Callable[..., _Results],
+        inputs: _Tensors,
+        *directions: _Tensors,
+        overrides: _Tensors | None,
+        solves: list[SolveRecord] | None,
+    ) -> _Results:
+        call = partial(operation, inputs, *directions, overrides, solves)
+        if self._reports is None:
+            return call()
+        return self._reports.watched(
+            call,
+            inputs,
+            parameters=lambda: {**self._core.named_parameters(), **(overrides or {})},
+            settings={"solver": self._solver_config, "max_corrections": self._max_corrections},
+        )
 
     def __repr__(self) -> str:
         return (
@@ -170,7 +200,9 @@ class Model:
         """
         if is_compiling():
             return self._traced.forward(inputs, {**self._trainable, **(param_overrides or {})})
-        return self._core.forward(inputs, param_overrides, solves)
+        if self._reports is None:
+            return self._core.forward(inputs, param_overrides, solves)
+        return self._run(self._core.forward, inputs, overrides=param_overrides, solves=solves)
 
     def forward_natural(
         self,
@@ -185,7 +217,9 @@ class Model:
         guess. Dependence is known per segment: one batched input of a forward segment gives all
         its outputs the batch, but for constants.
         """
-        return self._core.forward_natural(inputs, param_overrides, solves)
+        return self._run(
+            self._core.forward_natural, inputs, overrides=param_overrides, solves=solves
+        )
 
     def jvp(
         self,
@@ -204,7 +238,7 @@ class Model:
         Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
         artifact carries no derivative with respect to an input that has a tangent.
         """
-        return self._core.jvp(inputs, tangents, param_overrides, solves)
+        return self._run(self._core.jvp, inputs, tangents, overrides=param_overrides, solves=solves)
 
     def jacobian(
         self,
@@ -223,7 +257,7 @@ class Model:
         Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
         artifact carries no derivatives.
         """
-        return self._core.jacobian(inputs, param_overrides, solves)
+        return self._run(self._core.jacobian, inputs, overrides=param_overrides, solves=solves)
 
     def differentiable_jacobian(
         self, inputs: _Tensors
@@ -261,7 +295,9 @@ class Model:
         Raises what :meth:`forward` raises, and :class:`DerivativeNotCompiledError` where the
         artifact carries no parameter derivatives.
         """
-        return self._core.param_jacobian(inputs, param_overrides, solves)
+        return self._run(
+            self._core.param_jacobian, inputs, overrides=param_overrides, solves=solves
+        )
 
     def param_vjp(
         self,
@@ -280,7 +316,9 @@ class Model:
         Raises what :meth:`param_jacobian` raises, and :class:`InputError` for a cotangent that is
         not of an output or does not fit it.
         """
-        return self._core.param_vjp(inputs, cotangents, param_overrides, solves)
+        return self._run(
+            self._core.param_vjp, inputs, cotangents, overrides=param_overrides, solves=solves
+        )
 
     # --- parameters and settings
 
@@ -374,6 +412,16 @@ class Model:
             update_tolerance=_number("substep_del_tol", substep_del_tol, minimum=0.0),
         )
         self._core.set_newton(describe_newton(settings))
+        self._solver_config = {
+            "atol": settings.absolute_tolerance,
+            "rtol": settings.relative_tolerance,
+            "miters": settings.max_iterations,
+            "ls_type": settings.line_search.value,
+            "ls_max_iters": settings.line_search_max_iterations,
+            "ls_cutback": settings.line_search_cutback,
+            "ls_c": settings.line_search_constant,
+            "substep_del_tol": settings.update_tolerance,
+        }
 
     def set_execution(
         self,
@@ -397,13 +445,35 @@ class Model:
 
         Raises :class:`InputError` for a value that makes no sense; nothing has changed then.
         """
+        corrections = _count(
+            "max_corrections", max_corrections, minimum=0, operation="set_execution"
+        )
         self._core.set_execution(
             chunk_rows=_optional_count("chunk_rows", chunk_rows),
             threads=_optional_count("threads", threads),
-            max_corrections=_count(
-                "max_corrections", max_corrections, minimum=0, operation="set_execution"
-            ),
+            max_corrections=corrections,
         )
+        self._max_corrections = corrections
+
+    def set_on_failure(self, action: str, folder: str | Path = DEFAULT_FOLDER) -> None:
+        """Say what a call does when a solve fails for some rows. In any case all rows are tried.
+
+        ``raise``, as models do unless told otherwise: :class:`ConvergenceError`, with data on every
+        row.
+        ``nan``: the call returns. All its results for such a row are not a number, and the row adds
+        nothing to gradients; those of the other rows are what they are without it. A warning names
+        the rows, and :func:`neml2_aoti_plugin.solves.row_status` of the call's ``solves`` tells
+        what became of each.
+        ``dump``: like ``raise``, and a new folder in ``folder`` holds all that it takes to run the
+        failed rows again: see :mod:`neml2_aoti_plugin.failure_report`. The error names it and has
+        its path as ``report``. There are at most twenty of them for one model.
+
+        Raises :class:`InputError` for another word; nothing has changed then.
+        """
+        action = checked_action(action)
+        self._core.set_goes_on(action == "nan")
+        self._reports = FailureReports(folder, self._manifest) if action == "dump" else None
+        self._bind_operations()
 
 
 _OPERATIONS = (

@@ -4,7 +4,12 @@ neml2 3.0.7 and later has a log of its own, with levels from ``NEML2_LOGS`` and 
 may replace; lines go there. Elsewhere they go to Python's loggers ``neml2_aoti_plugin.<channel>``,
 where ``NEML2_LOGS`` sets the levels as well. Lines are made from
 :class:`~neml2_aoti_plugin.solves.SolveRecord` after a call, and only where somebody reads them; a
-linear solve that missed its tolerance is always reported.
+linear solve that missed its tolerance is always reported, and so are rows that a call went on
+without.
+
+For programs, the same solves are records of Python's logger ``neml2_aoti_plugin.solves``, one per
+solve at level INFO, whatever the host's log does, with their figures as attribute ``solve`` (see
+:func:`figures_of`).
 """
 
 from __future__ import annotations
@@ -13,12 +18,15 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
-from neml2_aoti_plugin.solves import SolveAttempt, SolveRecord
+from neml2_aoti_plugin.solves import RowStatus, SolveAttempt, SolveRecord, row_status
+
+_records = logging.getLogger("neml2_aoti_plugin.solves")
+_ROWS_SHOWN = 5
 
 _CHANNELS = ("newton", "linear", "substep")
 _LEVELS = {
@@ -38,7 +46,9 @@ _LEVELS = {
 
 def is_listening() -> bool:
     """Whether anybody reads more than warnings."""
-    return any(_is_enabled(channel, "info") for channel in _CHANNELS)
+    return _records.isEnabledFor(logging.INFO) or any(
+        _is_enabled(channel, "info") for channel in _CHANNELS
+    )
 
 
 def report(solves: Iterable[SolveRecord]) -> None:
@@ -47,6 +57,55 @@ def report(solves: Iterable[SolveRecord]) -> None:
         _report_attempts(solve)
         _report_substeps(solve)
         _warn_of_missed_linear_solves(solve)
+        if _records.isEnabledFor(logging.INFO):
+            figures = figures_of(solve)
+            _records.info(
+                "segment '%(segment)s': %(rows)d rows, %(failed)d failed, at most %(iterations)d "
+                "iterations",
+                figures,
+                extra={"solve": figures},
+            )
+
+
+def warn_of_failed_rows(solves: Sequence[SolveRecord]) -> None:
+    """Say which rows of a call have no results."""
+    status = row_status(solves)
+    failed = status.flatten().nonzero().flatten().tolist()
+    shown = ", ".join(str(row) for row in failed[:_ROWS_SHOWN])
+    more = f" and {len(failed) - _ROWS_SHOWN} more" if len(failed) > _ROWS_SHOWN else ""
+    causes = ", ".join(
+        f"{count} {cause.name.lower().replace('_', ' ')}"
+        for cause in RowStatus
+        if cause is not RowStatus.CONVERGED and (count := int((status == cause).sum()))
+    )
+    _records.warning(
+        "%d of %d rows failed to solve (%s); their results are not a number: rows %s%s",
+        len(failed),
+        status.numel(),
+        causes,
+        shown,
+        more,
+        extra={"failed_rows": failed, "solves": [figures_of(solve) for solve in solves]},
+    )
+
+
+def figures_of(solve: SolveRecord) -> dict[str, Any]:
+    """The figures of one solve as plain numbers, fit for JSON."""
+    return {
+        "segment": solve.segment,
+        "has_tangents": solve.has_tangents,
+        "rows": solve.status.numel(),
+        "failed": int((solve.status != RowStatus.CONVERGED).sum()),
+        "iterations": _largest(solve.iterations),
+        "all_iterations": int(solve.iterations.sum()),
+        "substeps": _largest(solve.substeps),
+        "linear_iterations": _largest(solve.linear_iterations),
+        "missed_linear_solves": int(solve.missed_linear_solves.sum()),
+    }
+
+
+def _largest(counts: torch.Tensor) -> int:
+    return int(counts.max()) if counts.numel() else 0
 
 
 def _report_attempts(solve: SolveRecord) -> None:

@@ -9,11 +9,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import torch
+
+
+class RowStatus(IntEnum):
+    """What became of a row."""
+
+    CONVERGED = 0
+    NON_FINITE = 1
+    """Its residual is infinite or not a number."""
+    LINEAR_SOLVE_FAILED = 2
+    """The matrix of an update is singular."""
+    ITERATION_LIMIT = 3
+    """As many updates as are allowed were not enough."""
 
 
 class Iterate(NamedTuple):
@@ -57,6 +71,9 @@ class SolveRecord:
     """Whether derivatives were asked for along with the values."""
     converged_mask: torch.Tensor
     """bool"""
+    status: torch.Tensor
+    """int8, a :class:`RowStatus` for each row. A row that failed in an earlier segment, where the
+    call went on without it, has the status of that solve, and no counts."""
     iterations: torch.Tensor
     """Newton updates, over all attempts."""
     corrections: torch.Tensor
@@ -79,6 +96,17 @@ class SolveRecord:
     attempts: tuple[SolveAttempt, ...]
 
 
+def row_status(solves: Sequence[SolveRecord]) -> torch.Tensor:
+    """What became of every row of one call, int8 ``(*batch,)``: see :class:`RowStatus`.
+
+    ``solves``: the records of that call alone. Raises ValueError where there is none: a model
+    without implicit updates solves nothing.
+    """
+    if not solves:
+        raise ValueError("no solves were recorded; expected those of one call of an implicit model")
+    return solves[-1].status
+
+
 class SolveObserver(Protocol):
     """Whom a model tells of its solves after each call."""
 
@@ -88,4 +116,8 @@ class SolveObserver(Protocol):
 
     def report(self, solves: list[SolveRecord]) -> None:
         """The records of one call."""
+        ...
+
+    def warn_of_failed_rows(self, solves: list[SolveRecord]) -> None:
+        """The records of one call that went on without some rows."""
         ...

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from neml2_aoti_plugin.artifact.manifest import NewtonSettings
 from neml2_aoti_plugin.errors import ArtifactNotFoundError, InputError
+from neml2_aoti_plugin.failure_report import DEFAULT_FOLDER, checked_action
 
 SolverConfig: TypeAlias = dict[str, Any]
 """Keyword arguments of ``set_solver_config``."""
@@ -33,6 +34,9 @@ class Stub:
     """Variables whose batch shape ``[Settings]/[example_batch_shape]`` declares."""
     chain_rule: bool
     """Whether the model is to take the host's tangents."""
+    on_failure: str
+    """What a call does when a solve fails: a word for ``set_on_failure``."""
+    failure_folder: str
 
 
 def read_stub(node: Any, factory: Any) -> Stub:
@@ -49,7 +53,16 @@ def read_stub(node: Any, factory: Any) -> Stub:
         solver_config=_solver_config(factory, solver) if solver else None,
         declared_names=_declared_names(factory),
         chain_rule=node.param_optional_bool("chain_rule", False),
+        on_failure=_checked_on_failure(node, factory),
+        failure_folder=node.param_optional_str("failure_folder", DEFAULT_FOLDER),
     )
+
+
+def _checked_on_failure(node: Any, factory: Any) -> str:
+    try:
+        return checked_action(node.param_optional_str("on_failure", "raise"))
+    except InputError as error:
+        raise InputError(f"{factory._path}: [Models/{node.path()}]: {error}") from None
 
 
 _PATH_OPTIONS = ("artifact_path", "meta")

@@ -40,6 +40,8 @@ def test_complete_catalogue_shows_all_options(
         "meta": (False, "str"),
         "solver": (False, "str"),
         "chain_rule": (False, "bool"),
+        "on_failure": (False, "str"),
+        "failure_folder": (False, "str"),
     }
 
 

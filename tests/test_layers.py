@@ -33,6 +33,7 @@ ALLOWED_INCLUDES: dict[str, tuple[str, ...]] = {
         "execution/",
         "numerics/convergence_error.h",
         "numerics/row_matmul.h",
+        "numerics/rows.h",
         "layout/",
         *LOWEST,
     ),

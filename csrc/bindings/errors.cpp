@@ -38,6 +38,7 @@ py::dict convergence_data(const ConvergenceError & error)
     unknowns[py::str(name)] = value;
   py::dict data;
   data["converged_mask"] = converged_mask(result, error.batch());
+  data["status"] = row_status(result, error.batch());
   data["iterations"] = per_row(result.iterations, at::kLong, error.batch());
   data["residual_norms"] = per_row(result.norms, at::kDouble, error.batch());
   data["initial_residual_norms"] = per_row(result.initial_norms, at::kDouble, error.batch());

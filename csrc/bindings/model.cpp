@@ -313,6 +313,9 @@ void bind_model(py::module_ & module)
           { model.set_execution({chunk_rows, threads, max_corrections}); },
           "chunk_rows"_a, "threads"_a, "max_corrections"_a)
       .def(
+          "set_goes_on", [](ObservedModel & model, bool goes_on) { model.set_goes_on(goes_on); },
+          "goes_on"_a)
+      .def(
           "set_newton", [](ObservedModel & model, const NewtonSettings & settings)
           { model.set_newton(settings); }, "settings"_a);
 }

@@ -44,8 +44,9 @@ py::object to_record(const SolveRecord & record)
       .attr("SolveRecord")(
           "segment"_a = record.segment, "has_tangents"_a = record.has_tangents,
           "converged_mask"_a = converged_mask(rows, record.batch),
-          "iterations"_a = counts(rows.iterations), "corrections"_a = counts(rows.corrections),
-          "substeps"_a = counts(record.substeps), "residual_norms"_a = norms(rows.norms),
+          "status"_a = row_status(rows, record.batch), "iterations"_a = counts(rows.iterations),
+          "corrections"_a = counts(rows.corrections), "substeps"_a = counts(record.substeps),
+          "residual_norms"_a = norms(rows.norms),
           "initial_residual_norms"_a = norms(rows.initial_norms),
           "linear_iterations"_a = counts(rows.linear_iterations),
           "missed_linear_solves"_a = counts(rows.missed_solves),
@@ -54,6 +55,8 @@ py::object to_record(const SolveRecord & record)
           "relative_tolerance"_a = record.settings.relative_tolerance,
           "max_iterations"_a = record.settings.max_iterations, "attempts"_a = py::tuple(attempts));
 }
+
+bool has_failed_rows(const SolveRecord & record) { return !record.rows.all_converged(); }
 
 bool missed_linear_solve(const SolveRecord & record)
 {
@@ -96,9 +99,11 @@ Unpack ObservedModel::unpack_by(const py::object & callable)
 void ObservedModel::report(const std::vector<SolveRecord> & records,
                            const py::object & solves) const
 {
-  const bool is_wanted = std::any_of(records.begin(), records.end(), missed_linear_solve) ||
-                         observer_.attr("is_listening")().cast<bool>();
-  if (solves.is_none() && !is_wanted)
+  const auto any = [&](bool (*is_so)(const SolveRecord &))
+  { return std::any_of(records.begin(), records.end(), is_so); };
+  const bool leaves_rows_out = any(has_failed_rows) && goes_on();
+  const bool is_wanted = any(missed_linear_solve) || observer_.attr("is_listening")().cast<bool>();
+  if (solves.is_none() && !is_wanted && !leaves_rows_out)
     return;
   py::list reported;
   for (const auto & record : records)
@@ -107,6 +112,8 @@ void ObservedModel::report(const std::vector<SolveRecord> & records,
     solves.attr("extend")(reported);
   if (is_wanted)
     observer_.attr("report")(reported);
+  if (leaves_rows_out)
+    observer_.attr("warn_of_failed_rows")(reported);
 }
 
 } // namespace neml2_aoti_plugin

@@ -15,7 +15,8 @@ namespace neml2_aoti_plugin
 class ObservedModel : public Model
 {
 public:
-  /// `observer` is a module or object with is_listening() and report(solves).
+  /// `observer` is a module or object with is_listening(), report(solves) and
+  /// warn_of_failed_rows(solves).
   /// `unpack` is None or takes the path of a package and returns that of its unpacked library.
   /// `differentiate` is None or takes what forward() does, in place of which it is called where
   /// gradients are to be known.
@@ -38,7 +39,7 @@ public:
   const std::vector<pybind11::str> & output_keys() const { return output_keys_; }
 
   /// Appends what a call recorded to the caller's list `solves`, unless that is None, and tells the
-  /// observer, if it listens or a linear solve missed its tolerance.
+  /// observer, if it listens, a linear solve missed its tolerance, or rows were left out.
   void report(const std::vector<SolveRecord> & records, const pybind11::object & solves) const;
 
 private:

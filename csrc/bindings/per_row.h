@@ -18,6 +18,15 @@ at::Tensor per_row(const std::vector<T> & values, at::ScalarType dtype,
   return at::tensor(values, dtype).reshape(batch);
 }
 
+/// As numbers of neml2_aoti_plugin.solves.RowStatus.
+inline at::Tensor row_status(const NewtonResult & rows, const std::vector<std::int64_t> & batch)
+{
+  std::vector<std::int64_t> status;
+  for (const auto each : rows.status)
+    status.push_back(static_cast<std::int64_t>(each));
+  return per_row(status, at::kChar, batch);
+}
+
 inline at::Tensor converged_mask(const NewtonResult & rows, const std::vector<std::int64_t> & batch)
 {
   std::vector<std::int64_t> mask;

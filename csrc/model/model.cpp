@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "errors.h"
 #include "execution/blocks.h"
@@ -58,7 +59,8 @@ at::Tensor unshared(const at::Tensor & tensor)
 using BlockRecords = std::vector<std::vector<SolveRecord>>;
 
 /// Writes down the solves of all blocks, segment by segment. Throws ConvergenceError for the first
-/// segment in which any row failed; the segments after it are left out, as not all rows came there.
+/// segment in which any row failed, unless the call goes on; the segments after it are left out, as
+/// not all rows came there.
 void report(BlockRecords records, const Call & call, at::ScalarType dtype)
 {
   std::size_t segments = 0;
@@ -71,14 +73,14 @@ void report(BlockRecords records, const Call & call, at::ScalarType dtype)
       parts.push_back(std::move(block[k]));
     const bool has_failed = std::any_of(parts.begin(), parts.end(), [](const SolveRecord & part)
                                         { return !part.rows.all_converged(); });
-    if (!has_failed)
+    if (!has_failed || call.goes_on)
       for (auto & part : parts)
         part.unknowns.clear(); // only an error tells them
     auto record = merged(std::move(parts));
     record.batch = call.batch;
     if (call.records)
       call.records->push_back(record);
-    if (!has_failed)
+    if (!has_failed || call.goes_on)
       continue;
     ConvergenceError error(record.segment, std::move(record.rows), std::move(record.unknowns),
                            record.settings, record.max_substepping_level);
@@ -115,6 +117,18 @@ void Model::set_execution(const ExecutionSettings & settings)
   execution_ = settings;
 }
 
+void Model::set_goes_on(bool goes_on)
+{
+  const std::lock_guard lock(settings_mutex_);
+  goes_on_ = goes_on;
+}
+
+bool Model::goes_on() const
+{
+  const std::lock_guard lock(settings_mutex_);
+  return goes_on_;
+}
+
 Model::Prepared Model::prepare(const Request & request) const
 {
   Prepared prepared{};
@@ -127,6 +141,7 @@ Model::Prepared Model::prepare(const Request & request) const
     call.newton = newton_;
     call.chunk_rows = execution_.chunk_rows;
     call.max_corrections = execution_.max_corrections;
+    call.goes_on = goes_on_;
     const auto threads = execution_.threads > 0 ? execution_.threads : at::get_num_threads();
     call.team = Team(device_.is_cpu() ? threads : 1, request.is_interrupted);
   }
@@ -181,13 +196,17 @@ RowResults Model::run(Prepared & prepared, const Tangents & seeds, const Collect
 {
   auto & work = prepared.work;
   work.tangents = seeds;
+  if (work.call.goes_on && !work.call.records)
+    work.call.records = &prepared.unasked;
   const auto & call = work.call;
   const auto blocks = blocks_of(call, work.has_tangents);
   if (blocks.size() == 1)
   {
     try
     {
-      return run_segments(work, collect);
+      auto results = run_segments(work, collect);
+      prepared.has_failed_rows = work.failed.any();
+      return results;
     }
     catch (ConvergenceError & error)
     {
@@ -197,6 +216,7 @@ RowResults Model::run(Prepared & prepared, const Tangents & seeds, const Collect
   }
   BlockRecords records(blocks.size());
   std::vector<RowResults> results(blocks.size());
+  std::atomic<bool> has_failed_rows = false;
   const auto run_block = [&](std::int64_t number)
   {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
@@ -208,6 +228,8 @@ RowResults Model::run(Prepared & prepared, const Tangents & seeds, const Collect
     try
     {
       results[block] = run_segments(part, collect);
+      if (part.failed.any())
+        has_failed_rows = true;
     }
     catch (const ConvergenceError &)
     {
@@ -220,6 +242,7 @@ RowResults Model::run(Prepared & prepared, const Tangents & seeds, const Collect
     for (std::size_t block = 0; block < blocks.size(); ++block)
       run_block(static_cast<std::int64_t>(block));
   report(std::move(records), call, dtype_);
+  prepared.has_failed_rows = has_failed_rows;
   return joined(std::move(results));
 }
 
@@ -229,9 +252,24 @@ RowResults Model::run_segments(Work & work, const Collect & collect) const
     work.tape.resize(segments_.size());
   if (!work.is_collected_alone)
     for (std::size_t k = 0; k < segments_.size(); ++k)
-      segments_[k]->run(work.state, work.has_tangents ? &work.tangents : nullptr,
-                        work.is_recorded ? &work.tape[k] : nullptr, work.call);
-  return collect(work);
+      run_segment(k, work);
+  auto results = collect(work);
+  for (auto & result : results)
+    if (result.is_by_row)
+      result.data = work.failed.overwritten(result.data, work.failed_value);
+  return results;
+}
+
+void Model::run_segment(std::size_t k, Work & work) const
+{
+  auto * records = work.call.records;
+  const auto recorded = records ? records->size() : 0;
+  segments_[k]->run(work.state, work.has_tangents ? &work.tangents : nullptr,
+                    work.is_recorded ? &work.tape[k] : nullptr, work.call);
+  if (!work.call.goes_on || records->size() == recorded)
+    return;
+  work.failed.add(records->back());
+  work.failed.stand_in(work.state);
 }
 
 const Value & Model::output_value(const State & state, const BoundaryVariable & output) const
@@ -256,7 +294,7 @@ NamedTensors Model::outputs(Prepared & prepared, RowResults & results, Batch whi
   for (std::size_t k = 0; k < description_.outputs.size(); ++k)
   {
     auto result = with_batch(results[k].data, batch);
-    if (which == Batch::Natural)
+    if (which == Batch::Natural && !prepared.has_failed_rows)
       result = narrowed_to(result, batch, results[k].batch);
     named.emplace_back(description_.outputs[k].public_name, prepared.foreign.own(result));
   }
@@ -529,6 +567,7 @@ NamedTensors Model::param_vjp(const Request & request, const TensorMap & cotange
   const bool has_adjoint = only_forward_ && only_forward_->adjoint();
   prepared.work.has_tangents = !has_adjoint;
   prepared.work.is_collected_alone = has_adjoint;
+  prepared.work.failed_value = 0.0; // they add nothing to the sums
   const auto results =
       run(prepared, has_adjoint ? Tangents() : parameter_seeds(),
           [&](Work & work)

@@ -49,6 +49,12 @@ public:
   /// How calls that begin from now on are carried out.
   void set_execution(const ExecutionSettings & settings);
 
+  /// Whether calls that begin from now on leave rows out for which a solve fails: all results of
+  /// such a row are not a number, and it adds nothing to gradients. Otherwise they throw
+  /// ConvergenceError.
+  void set_goes_on(bool goes_on);
+  bool goes_on() const;
+
   /// One tensor per output, at the full common batch.
   NamedTensors forward(const Request & request) const;
 
@@ -95,6 +101,7 @@ private:
   Prepared prepare(const Request & request) const;
   RowResults run(Prepared & prepared, const Tangents & seeds, const Collect & collect) const;
   RowResults run_segments(Work & work, const Collect & collect) const;
+  void run_segment(std::size_t k, Work & work) const;
   bool is_divisible() const;
   std::vector<RowRange> blocks_of(const Call & call, bool has_tangents) const;
   NamedTensors values(const Request & request, Batch which) const;
@@ -140,6 +147,7 @@ private:
   const ForwardSegment * only_forward_ = nullptr; // set if the model is one forward segment
   std::optional<NewtonSettings> newton_;
   ExecutionSettings execution_;
+  bool goes_on_ = false;
   mutable std::mutex settings_mutex_;
 };
 

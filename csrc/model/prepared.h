@@ -12,6 +12,8 @@ struct Model::Prepared
 {
   Work work;
   ForeignStorage foreign;
+  bool has_failed_rows = false;     // of a call that went on without them
+  std::vector<SolveRecord> unasked; // tell such a call which rows failed
 };
 
 } // namespace neml2_aoti_plugin

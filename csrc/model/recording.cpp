@@ -54,18 +54,19 @@ std::pair<NamedTensors, Recording> Model::record(const Request & request) const
   auto & work = prepared.work;
   work.is_recorded = true;
   Recording recording;
-  auto results = run(prepared, {},
-                     [&](Work & part)
-                     {
-                       RowResults collected;
-                       collect_outputs(part, collected);
-                       recording.blocks.push_back({part.block, part.call, std::move(part.tape)});
-                       recording.blocks.back().call.records = nullptr;
-                       for (const auto & output : description_.outputs)
-                         recording.sub_batches[output.name] =
-                             sub_batch_of(output_value(part.state, output).data, output.base_shape);
-                       return collected;
-                     });
+  auto results =
+      run(prepared, {},
+          [&](Work & part)
+          {
+            RowResults collected;
+            collect_outputs(part, collected);
+            recording.blocks.push_back({part.block, part.call, std::move(part.tape), part.failed});
+            recording.blocks.back().call.records = nullptr;
+            for (const auto & output : description_.outputs)
+              recording.sub_batches[output.name] =
+                  sub_batch_of(output_value(part.state, output).data, output.base_shape);
+            return collected;
+          });
   recording.call = work.call;
   recording.call.records = nullptr;
   return {outputs(prepared, results, Batch::Full), std::move(recording)};
@@ -129,6 +130,8 @@ RowResults Model::pull_back_block(const RecordedBlock & block, const CotangentMa
       results.push_back({or_zeros(cotangents.take_parameter(parameter.name), block.rows.count,
                                   parameter.base_shape, block.call.options),
                          {}});
+  for (auto & result : results)
+    result.data = block.failed.overwritten(result.data, 0.0);
   return results;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "execution/blocks.h"
+#include "model/failed_rows.h"
 #include "model/named_tensors.h"
 #include "segments/segment.h"
 
@@ -19,6 +20,7 @@ struct RecordedBlock
   RowRange rows;
   Call call;
   Tape tape;
+  FailedRows failed;
 };
 
 struct Recording

@@ -16,7 +16,9 @@ Work Work::part(const RowRange & rows) const
             has_tangents,
             is_recorded,
             {},
-            is_collected_alone};
+            is_collected_alone,
+            {},
+            failed_value};
   part.call.rows = rows.count;
   part.call.batch = {rows.count};
   part.call.records = nullptr;

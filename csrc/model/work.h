@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "execution/blocks.h"
+#include "model/failed_rows.h"
 #include "segments/segment.h"
 
 namespace neml2_aoti_plugin
@@ -31,6 +33,8 @@ struct Work
   bool is_recorded = false; // on `tape`
   Tape tape;
   bool is_collected_alone = false; // what is wanted is found without running the segments first
+  FailedRows failed;
+  double failed_value = std::numeric_limits<double>::quiet_NaN(); // in results of failed rows
 
   /// The same for rows of this work.
   Work part(const RowRange & rows) const;

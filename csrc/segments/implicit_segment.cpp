@@ -155,7 +155,7 @@ Outcome ImplicitSegment::solve_parts(const Increment & whole, bool has_tangents,
                              std::move(rows), outcome.substeps, outcome.attempts, unknowns,
                              description_.max_substepping_level});
   }
-  if (!outcome.newton.all_converged())
+  if (!outcome.newton.all_converged() && !call.goes_on)
     throw ConvergenceError(description_.label, std::move(outcome.newton), std::move(unknowns),
                            how.settings, description_.max_substepping_level);
   return outcome;

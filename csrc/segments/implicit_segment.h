@@ -21,7 +21,8 @@ public:
   ImplicitSegment(ImplicitSegmentDescription description, const ShapeTable & shapes,
                   GraphStore & graphs);
 
-  /// Throws ConvergenceError after all rows have been tried, if one of them failed.
+  /// Throws ConvergenceError after all rows have been tried, if one of them failed and the call
+  /// does not go on without it.
   void run(State & state, Tangents * tangents, Passage * passage, const Call & call) const override;
   void pull_back(const Passage & passage, Cotangents & cotangents,
                  const Call & call) const override;

@@ -27,6 +27,7 @@ struct Call
   std::int64_t chunk_rows = 0;                  // that graphs run on at once; 0: as measured
   Team team = Team();                           // that may share the work
   std::int64_t max_corrections = NewtonSettings().max_corrections;
+  bool goes_on = false; // with the rows that are solved, where others fail
 };
 
 class Segment
