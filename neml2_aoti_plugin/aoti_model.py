@@ -20,8 +20,8 @@ from neml2.types import TensorWrapper
 from neml2_aoti_plugin.artifact.manifest import Shape
 from neml2_aoti_plugin.chain_rule import ChainRule
 from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureError
-from neml2_aoti_plugin.failure_report import DEFAULT_FOLDER
 from neml2_aoti_plugin.model import Model
+from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER
 from neml2_aoti_plugin.stub import SolverConfig, read_stub
 from neml2_aoti_plugin.typed import TypedBoundary, WrapperClass
 
@@ -100,6 +100,14 @@ class AOTIModel(torch.nn.Module):
             "working directory.",
             default=DEFAULT_FOLDER,
         ),
+        option(
+            "lock",
+            str,
+            "Whether artifact.lock, which 'neml2-aoti lock' writes beside the metadata, is ignored "
+            "('off'), verified if it is there ('if-present'), or must be there and fit "
+            "('required'). The environment variable NEML2_AOTI_PLUGIN_LOCK may ask for more.",
+            default="if-present",
+        ),
     )
 
     # Read off every model by composition and by the host's tools. Promoted parameters are no
@@ -120,7 +128,11 @@ class AOTIModel(torch.nn.Module):
         """
         stub = read_stub(node, factory)
         model = cls(
-            stub.artifact_path, device=stub.device, dtype=stub.dtype, chain_rule=stub.chain_rule
+            stub.artifact_path,
+            device=stub.device,
+            dtype=stub.dtype,
+            chain_rule=stub.chain_rule,
+            lock=stub.lock,
         )
         if stub.solver_config is not None:
             model.set_solver_config(**stub.solver_config)
@@ -135,16 +147,20 @@ class AOTIModel(torch.nn.Module):
         dtype: str | torch.dtype | None = None,
         *,
         chain_rule: bool = False,
+        lock: str | None = None,
     ) -> None:
         """Open the artifact at ``meta_path``: its folder, or the metadata file in it.
 
         ``device`` defaults to torch's default device; ``dtype`` to float64 where the artifact has
         it, otherwise to the only one it has. With ``chain_rule`` calls accept ``v``: see
-        :meth:`forward`. Raises :class:`ArtifactError` and its kin for what is wrong on disk, and
-        :class:`TypeError` for a variable whose type the installed ``neml2`` does not know.
+        :meth:`forward`. ``lock`` is that of
+        :class:`neml2_aoti_plugin.Model`. Raises :class:`ArtifactError` and its kin for what is
+        wrong on disk, and :class:`TypeError` for a variable whose type the installed ``neml2`` does
+        not know.
         """
         super().__init__()
-        self._inner = Model(meta_path, device=device, dtype=dtype)
+        self._inner = Model(meta_path, device=device, dtype=dtype, lock=lock)
+        self._lock = lock
         self._newton_settings: SolverConfig | None = None
         self._on_failure: tuple[str, str | Path] = ("raise", DEFAULT_FOLDER)
         self._boundary = TypedBoundary(self._inner.manifest)
@@ -388,6 +404,7 @@ class AOTIModel(torch.nn.Module):
                 name: value.detach().clone()
                 for name, value in self._inner.named_parameters().items()
             },
+            lock=self._lock,
         )
         return state
 
@@ -473,9 +490,10 @@ class _Reopening:
     device: str
     dtype: torch.dtype
     parameters: dict[str, torch.Tensor]
+    lock: str | None
 
     def open(self) -> Model:
-        model = Model(self.metadata_file, device=self.device, dtype=self.dtype)
+        model = Model(self.metadata_file, device=self.device, dtype=self.dtype, lock=self.lock)
         for name, value in self.parameters.items():
             model.set_parameter(name, value)
         return model

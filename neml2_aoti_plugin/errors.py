@@ -6,6 +6,7 @@
     +-- AOTIError
         +-- ArtifactError                 the files on disk are not what they should be
         |   +-- ArtifactNotFoundError     (also FileNotFoundError) nothing to load there
+        |   +-- IntegrityError            not what was locked, or not locked where that is required
         |   +-- UnsupportedSchemaError    written by a release this version does not read
         |   +-- UnsupportedFeatureError   (also NotImplementedError) needs what is not built yet
         +-- LeafRequestError              (also ValueError) no artifact has such a device or dtype
@@ -36,6 +37,10 @@ class ArtifactError(AOTIError):
 
 class ArtifactNotFoundError(ArtifactError, FileNotFoundError):
     """There is no artifact where one was expected."""
+
+
+class IntegrityError(ArtifactError):
+    """A file is not as it was when the artifact was locked, or no lock vouches for it."""
 
 
 class UnsupportedSchemaError(ArtifactError):

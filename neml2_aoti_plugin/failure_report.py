@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from neml2_aoti_plugin.artifact.manifest import Manifest, Shape
-from neml2_aoti_plugin.errors import InputError, convergence_error_class
+from neml2_aoti_plugin.errors import convergence_error_class
 
 if TYPE_CHECKING:
     from neml2_aoti_plugin.errors import ConvergenceError
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, torch.Tensor]
 Results = TypeVar("Results")
 
-DEFAULT_FOLDER = "neml2_aoti_failures"
 MAX_REPORTS = 20
 """By one model: a loop that fails at every step must not fill the disk."""
 MAX_ROWS = 1000
@@ -192,13 +191,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def checked_action(action: str) -> str:
-    """What a failed solve is to do; raises :class:`InputError` for another word."""
-    if action not in ("raise", "nan", "dump"):
-        raise InputError(f"on_failure is {action!r}; expected 'raise', 'nan' or 'dump'")
-    return action
 
 
 _RERUN = '''"""Runs the rows of report.json again, alone: python rerun.py [ARTIFACT].

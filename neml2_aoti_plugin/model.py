@@ -12,10 +12,12 @@ from torch.compiler import is_compiling
 
 from neml2_aoti_plugin.artifact import read_artifact
 from neml2_aoti_plugin.artifact.library_cache import default_cache
+from neml2_aoti_plugin.artifact.lock import Lock
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
 from neml2_aoti_plugin.autograd import Differentiation, is_tracked
 from neml2_aoti_plugin.errors import InputError
-from neml2_aoti_plugin.failure_report import DEFAULT_FOLDER, FailureReports, checked_action
+from neml2_aoti_plugin.failure_report import FailureReports
+from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER, checked_action
 from neml2_aoti_plugin.traced import TracedModel
 
 if TYPE_CHECKING:
@@ -26,10 +28,18 @@ _Tensors = Mapping[str, torch.Tensor]
 _Results = TypeVar("_Results")
 
 
-def _unpacker() -> Callable[[str], str] | None:
+def _unpacker(lock: Lock | None) -> Callable[[str], str] | None:
     """Where the core finds the library of a package; ``None``: it unpacks packages itself."""
     cache = default_cache()
-    return None if cache is None else lambda package: str(cache.library(Path(package)))
+    if cache is None:
+        return None
+
+    def find(package: str) -> str:
+        if lock is not None:  # it was verified when the model was opened, which may be long ago
+            lock.verify_file(Path(package))
+        return str(cache.library(Path(package)))
+
+    return find
 
 
 class Model:
@@ -57,6 +67,8 @@ class Model:
         path: str | Path,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        *,
+        lock: str | None = None,
     ) -> None:
         """Read the metadata and check the files; graphs are opened when they first run.
 
@@ -64,13 +76,18 @@ class Model:
         ``<device>/*_meta.json`` as neml2 3.0.4 to 3.0.6 wrote it, or ``*_meta.json`` as earlier
         ones did) or the metadata file itself.
         ``device``: torch's default device unless given. ``dtype``: float64 where the artifact has
-        it, else the only one there is.
+        it, else the only one there is. ``lock``: whether ``artifact.lock``, which ``neml2-aoti
+        lock`` writes, is ignored (``off``), verified ``if-present``, or ``required``; the
+        environment variable ``NEML2_AOTI_PLUGIN_LOCK`` may ask for more.
 
         Raises :class:`ArtifactError` (or a kind of it) for what is wrong on disk,
+        :class:`IntegrityError` among them where a file is not as it was locked,
         :class:`LeafRequestError` for a device or dtype that no artifact has, and ImportError where
         the compiled core was built for another torch.
         """
-        manifest = read_artifact(path, device=_device_name(device), dtype=_dtype_name(dtype))
+        manifest = read_artifact(
+            path, device=_device_name(device), dtype=_dtype_name(dtype), lock=lock
+        )
         self._open(manifest)
 
     def _open(self, manifest: Manifest) -> None:
@@ -82,7 +99,7 @@ class Model:
         self._manifest = manifest
         self._differentiation = Differentiation(manifest)
         self._core: _core.Model = _core.Model(
-            describe_model(manifest), solve_log, _unpacker(), self._differentiation
+            describe_model(manifest), solve_log, _unpacker(manifest.lock), self._differentiation
         )
         self._traced = TracedModel(self._core, self._differentiation)
         self._trainable: dict[str, torch.nn.Parameter] = {}

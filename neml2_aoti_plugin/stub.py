@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from neml2_aoti_plugin.artifact.manifest import NewtonSettings
+from neml2_aoti_plugin.artifact.trust import LockPolicy
 from neml2_aoti_plugin.errors import ArtifactNotFoundError, InputError
-from neml2_aoti_plugin.failure_report import DEFAULT_FOLDER, checked_action
+from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER, checked_action
 
 SolverConfig: TypeAlias = dict[str, Any]
 """Keyword arguments of ``set_solver_config``."""
@@ -37,6 +38,9 @@ class Stub:
     on_failure: str
     """What a call does when a solve fails: a word for ``set_on_failure``."""
     failure_folder: str
+    lock: str | None
+    """A word of :class:`~neml2_aoti_plugin.artifact.trust.LockPolicy`; ``None`` where the block
+    has none."""
 
 
 def read_stub(node: Any, factory: Any) -> Stub:
@@ -55,6 +59,7 @@ def read_stub(node: Any, factory: Any) -> Stub:
         chain_rule=node.param_optional_bool("chain_rule", False),
         on_failure=_checked_on_failure(node, factory),
         failure_folder=node.param_optional_str("failure_folder", DEFAULT_FOLDER),
+        lock=_checked_lock(node, factory),
     )
 
 
@@ -63,6 +68,17 @@ def _checked_on_failure(node: Any, factory: Any) -> str:
         return checked_action(node.param_optional_str("on_failure", "raise"))
     except InputError as error:
         raise InputError(f"{factory._path}: [Models/{node.path()}]: {error}") from None
+
+
+def _checked_lock(node: Any, factory: Any) -> str | None:
+    word = node.param_optional_str("lock", "") or None
+    known = [policy.value for policy in LockPolicy]
+    if word is not None and word not in known:
+        raise InputError(
+            f"{factory._path}: [Models/{node.path()}]: lock is '{word}'; expected one of "
+            f"{', '.join(known)}"
+        )
+    return word
 
 
 _PATH_OPTIONS = ("artifact_path", "meta")

@@ -42,6 +42,7 @@ def test_complete_catalogue_shows_all_options(
         "chain_rule": (False, "bool"),
         "on_failure": (False, "str"),
         "failure_folder": (False, "str"),
+        "lock": (False, "str"),
     }
 
 

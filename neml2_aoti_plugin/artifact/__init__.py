@@ -2,14 +2,14 @@
 
 ::
 
-    path -> folder -> document -> version, upgrades -> reader -> Manifest
+    path -> folder -> trust -> document -> version, upgrades -> reader -> Manifest
                                                     -> graphs -> package, machine  (checks)
                                                     -> arguments                   (checks)
 
-``folder`` finds the metadata and the leaf, ``document`` parses the file, ``version`` brings it to
-the canonical schema, ``reader`` checks every field. Then each graph file is found, verified and
-compared with this machine and with the metadata. All errors are ArtifactError; no torch and no
-neml2 is needed.
+``folder`` finds the metadata and the leaf, ``trust`` compares all files with a lock, ``document``
+parses the metadata, ``version`` brings it to the canonical schema, ``reader`` checks every field.
+Then each graph file is found, verified and compared with this machine and with the metadata. All
+errors are ArtifactError; no torch and no neml2 is needed.
 """
 
 from __future__ import annotations
@@ -27,25 +27,37 @@ from neml2_aoti_plugin.artifact.machine import this_machine
 from neml2_aoti_plugin.artifact.manifest import Leaf, Manifest
 from neml2_aoti_plugin.artifact.package import PackageFacts, check_package, inspect_package
 from neml2_aoti_plugin.artifact.reader import canonical_fields, read_manifest, read_recorded_leaf
+from neml2_aoti_plugin.artifact.trust import check_trust, lock_policy
 from neml2_aoti_plugin.artifact.version import SHARED_METADATA_SINCE, upgrade_to_canonical
 
 __all__ = ["PackageFacts", "inspect_graphs", "read_artifact", "read_metadata"]
 
 
-def read_artifact(path: str | Path, *, device: str, dtype: str | None = None) -> Manifest:
+def read_artifact(
+    path: str | Path, *, device: str, dtype: str | None = None, lock: str | None = None
+) -> Manifest:
     """Read and verify the artifact at ``path`` for one device and dtype.
 
     ``path`` is a metadata file or the folder of the artifact; ``device`` a torch device string;
-    ``dtype`` is ``float64``, ``float32``, or ``None`` for float64 if there, else the only one.
+    ``dtype`` is ``float64``, ``float32``, or ``None`` for float64 if there, else the only one;
+    ``lock`` a word of :class:`~neml2_aoti_plugin.artifact.trust.LockPolicy`.
 
-    Raises ArtifactError or one of its kinds for what is wrong with the files, and LeafRequestError
+    Raises ArtifactError or one of its kinds for what is wrong with the files, IntegrityError
+    where they are not as they were locked, InputError for another word, and LeafRequestError
     (a ValueError) for a device or dtype that no artifact has.
     """
-    manifest = read_metadata(path, device=device, dtype=dtype)
+    device_family(device)
+    check_dtype(dtype)
+    metadata_file = find_metadata(path, device)
+    locked = check_trust(metadata_file.parent, lock_policy(lock))
+    manifest = read_metadata(metadata_file, device=device, dtype=dtype)
     check_graph_files(manifest)
+    if locked is not None:
+        graphs = (manifest.leaf.folder / name for name in graph_names(manifest))
+        locked.require(metadata_file, *graphs)
     packages = inspect_graphs(manifest)
     operators = frozenset[str]().union(*(package.operators for package in packages.values()))
-    return check_arguments(replace(manifest, operators=operators), packages)
+    return check_arguments(replace(manifest, operators=operators, lock=locked), packages)
 
 
 def read_metadata(path: str | Path, *, device: str, dtype: str | None = None) -> Manifest:

@@ -25,7 +25,7 @@ _COPY_AGAIN = "Copy the artifact again, or recompile the model."
 
 def load_document(file: Path) -> dict[str, Any]:
     """Parse a metadata file; raises ArtifactError where it is no JSON object."""
-    return parse_document(_read_bytes(file), file)
+    return parse_document(read_document_bytes(file), file)
 
 
 def parse_document(content: bytes, file: Path) -> dict[str, Any]:
@@ -54,7 +54,8 @@ def parse_document(content: bytes, file: Path) -> dict[str, Any]:
     return document
 
 
-def _read_bytes(file: Path) -> bytes:
+def read_document_bytes(file: Path) -> bytes:
+    """The content of a file of bounded size; raises ArtifactError where it cannot be read."""
     try:
         if not file.is_file():
             raise ArtifactError(f"{file}: not a regular file; expected metadata. {_COPY_AGAIN}")

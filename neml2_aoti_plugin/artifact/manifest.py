@@ -13,7 +13,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from neml2_aoti_plugin.artifact.lock import Lock
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -377,6 +380,8 @@ class Manifest:
     operators: frozenset[str] = frozenset()
     """Operators that the graphs call by name, as ``namespace::name``; known once the graph files
     have been inspected."""
+    lock: Lock | None = None
+    """What vouches for the files; known once they have been compared with it."""
     fixed_batch: tuple[int | None, ...] | None = None
     """The batch shape that the graphs were traced with, where it is not of rank one and any size;
     ``None`` for an extent that may vary. Known once the graph files have been inspected."""

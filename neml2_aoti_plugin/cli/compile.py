@@ -4,7 +4,8 @@
 
 One step of the driver, taken by the native model, tells the sub-batch axes of its inputs where
 [Settings]/[example_batch_shape] does not. As many segments are compiled at a time as cores and
-memory allow. The result is compared with the native model, as by `neml2-aoti check`.
+memory allow. The result is compared with the native model, as by `neml2-aoti check`, and where it
+agrees locked, as by `neml2-aoti lock`.
 
 -d auto asks for the derivatives of every output by every variable that the driver prescribes, but
 the time. Without any -d, these pairs are suggested. Options not listed here, and replacements
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neml2_aoti_plugin.cli import check, host
+from neml2_aoti_plugin.cli.lock import lock_artifact, metadata_files
 from neml2_aoti_plugin.cli.outcome import ExitCode, Outcome, UsageError
 from neml2_aoti_plugin.cli.target import (
     InputFile,
@@ -72,6 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=("float64", "float32"), default="float64", help="default: float64"
     )
     parser.add_argument("--no-check", action="store_true", help="do not run the result")
+    parser.add_argument("--no-lock", action="store_true", help="write no artifact.lock")
     parser.add_argument(
         "--dry-run", action="store_true", help="find everything out, print the command, and stop"
     )
@@ -89,6 +92,7 @@ class Plan:
     suggested: list[str]
     """Derivative pairs of the driver's use."""
     stub: Path
+    artifact: Path
 
 
 def run(args: argparse.Namespace, messages: Console) -> Outcome:
@@ -104,6 +108,9 @@ def run(args: argparse.Namespace, messages: Console) -> Outcome:
         )
     comparison = None if args.no_check else _check(args, plan, messages)
     agrees = comparison is None or comparison.agrees
+    if agrees and not args.no_lock:
+        for metadata_file, device in metadata_files(plan.artifact):
+            lock_artifact(metadata_file, device)
     return _outcome(
         args,
         plan,
@@ -142,6 +149,7 @@ def _plan(args: argparse.Namespace, file: InputFile) -> Plan:
         shapes={} if args.example_batch_shape else shapes,
         suggested=[] if args.derivative else suggested,
         stub=args.output_dir / f"{model}_aoti.i",
+        artifact=args.output_dir / model,
     )
 
 

@@ -257,6 +257,7 @@ def _data(
         "written_by": RELEASES[manifest.schema_version],
         "fixed_batch": manifest.fixed_batch,
         "operators": sorted(manifest.operators),
+        "lock": _lock(manifest),
         "leaves": [asdict(leaf) for leaf in leaves],
         "inputs": [_variable(each, each.sub_batch_shape) for each in manifest.inputs],
         "outputs": [_variable(each, sites.get(each.name)) for each in manifest.outputs],
@@ -269,6 +270,12 @@ def _data(
         ],
         "missing": [asdict(each) for each in missing],
     }
+
+
+def _lock(manifest: Manifest) -> dict[str, Any] | None:
+    if manifest.lock is None:
+        return None
+    return {"digest": manifest.lock.digest, "locked": manifest.lock.locked}
 
 
 def _variable(variable: Variable, sites: Shape | None) -> dict[str, Any]:
@@ -378,6 +385,8 @@ def _headline(data: dict[str, Any], manifest: Manifest) -> Iterator[tuple[str, s
     yield "model", data["model"]
     yield "metadata", shown_path(data["metadata"])
     yield "schema", f"{data['schema_version']}, as written by {data['written_by']}"
+    if data["lock"]:
+        yield "locked", f"{data['lock']['locked']}, digest {data['lock']['digest'][:16]}..."
     if data["stub"]:
         yield "stub", shown_path(data["stub"])
         drivers = [f"{name} ({kind})" for name, kind in data["drivers"].items()]

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 PROGRAM = "neml2-aoti"
 
-COMMANDS = ("inspect", "doctor", "check", "run", "bench", "compile", "upgrade", "completion")
+COMMANDS = (
+    "inspect",
+    "doctor",
+    "check",
+    "run",
+    "bench",
+    "compile",
+    "lock",
+    "upgrade",
+    "completion",
+)
 """Each is a module beside this one."""
 
 TAKES_FOREIGN_WORDS = ("compile", "run")

@@ -105,6 +105,7 @@ def test_compile_compiles_and_checks(aoti: Program, tmp_path: Path) -> None:
     assert said.data["check"]["agrees"] is True
     assert [each["name"] for each in said.data["check"]["derivatives"]] == ["stress:strain"]
     assert aoti("inspect", tmp_path / "aoti" / "model_aoti.i").code == 0
+    assert aoti("lock", tmp_path / "aoti" / "model_aoti.i", "--check").code == 0
 
 
 def test_compile_that_fails_is_negative_and_shows_why(aoti: Program, tmp_path: Path) -> None:
