@@ -237,6 +237,12 @@ _PROMOTED = Recipe(
     parameters=(_YIELD_STRESS, _MODULUS),
 )
 
+_TWO_GROUPS = Recipe(
+    target=("--model", "model"),
+    derivatives=("load:total",),
+    example_batch_shapes=("site=(2;3)", "share=(2;3)"),
+)
+
 _SITES = Recipe(target=("--model", "model"), derivatives=(":",))
 
 FEATURE_RECIPES = MappingProxyType(
@@ -266,6 +272,11 @@ FEATURE_RECIPES = MappingProxyType(
         ("sites", "schema7"): replace(_SITES, writer="3.0.6"),
         ("sites", "schema12"): replace(_SITES, writer="3.0.7"),
         ("sites", "schema3"): Recipe(target=("--model", "model"), writer="3.0.3"),
+        # No release compiles derivatives of, or by, what is solved for at every site.
+        ("two_groups", "default"): _TWO_GROUPS,
+        ("two_groups", "schema12"): replace(_TWO_GROUPS, writer="3.0.7"),
+        ("two_groups", "schema7"): replace(_TWO_GROUPS, writer="3.0.6"),
+        ("two_groups", "schema3"): replace(_TWO_GROUPS, derivatives=(), writer="3.0.3"),
         # Later releases write the settings of the first solve for all.
         ("two_updates", "schema3"): Recipe(target=("--model", "model"), writer="3.0.3"),
         ("perzyna", "bicgstab"): Recipe(

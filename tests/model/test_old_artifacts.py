@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from artifact_cache import CompiledCase, Recipe, compile_input, compiled, compiled_feature
+from artifact_cache import (
+    FEATURE_RECIPES,
+    CompiledCase,
+    compile_input,
+    compiled,
+    compiled_feature,
+)
 from programs import assert_passes_in_silence, neml2_run
 from twins import Tensors, Twin, scaled_difference, sensitivity_scale
 from writers import (
@@ -235,25 +242,22 @@ def test_without_a_matrix_to_go_on_with_there_are_no_corrections(
 # --- sub-batched unknowns
 
 
-def two_groups(*overrides: str) -> CompiledCase:
-    """Three sites and what they share, in a block and a dense group unless told otherwise."""
-    recipe = Recipe(
-        target=("--model", "model"),
-        example_batch_shapes=("site=(2;3)", "share=(2;3)"),
-        overrides=overrides,
-        writer="3.0.3",
-    )
-    variant = "block_and_dense" if not overrides else "one_dense"
-    return compile_input(TWO_GROUPS, recipe, name="two_groups", variant=variant)
+def two_groups() -> CompiledCase:
+    """Three sites and what they share, in a block and a dense group."""
+    return compiled_feature("two_groups", "schema3")
 
 
 def one_dense_group() -> CompiledCase:
-    return two_groups(
-        "EquationSystems/system/unknowns:='site load size'",
-        "EquationSystems/system/residuals:='site_residual load_residual size_residual'",
-        "EquationSystems/system/structure:='dense'",
-        "Solvers/newton/linear_solver:=lu",
+    recipe = replace(
+        FEATURE_RECIPES["two_groups", "schema3"],
+        overrides=(
+            "EquationSystems/system/unknowns:='site load size'",
+            "EquationSystems/system/residuals:='site_residual load_residual size_residual'",
+            "EquationSystems/system/structure:='dense'",
+            "Solvers/newton/linear_solver:=lu",
+        ),
     )
+    return compile_input(TWO_GROUPS, recipe, name="two_groups", variant="one_dense")
 
 
 def loads() -> Tensors:
