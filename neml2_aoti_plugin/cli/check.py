@@ -3,7 +3,8 @@
 Both see the same states: those that a driver of MODEL.i takes the native model through. Without
 --driver, its first driver is followed along random fractions of its load (--rows, --seed); where
 there is none, random strains are. Values of every output and all compiled derivatives are
-compared, relative to the largest entry that the native model gives.
+compared, those by promoted parameters too, relative to the largest entry that the native model
+gives.
 
 The exit code is 1 where any of them exceeds its tolerance, and where the compiled model fails on
 a state that the native one solves.
@@ -308,6 +309,7 @@ class _Comparer:
                 self._compare_values(step, call, self._model.forward(inputs), values)
                 if step in with_derivatives:
                     self._compare_derivatives(step, call, inputs, derivatives)
+                    self._compare_parameter_derivatives(step, call, inputs, derivatives)
             except ConvergenceError as error:
                 failure = f"step {step}: {error}"
                 break
@@ -383,7 +385,8 @@ class _Comparer:
     # --- derivatives
 
     def _steps_with_derivatives(self) -> set[int]:
-        if not self._model.manifest.derivatives:
+        manifest = self._model.manifest
+        if not manifest.derivatives and not manifest.parameter_derivatives:
             return set()
         total, wanted = len(self._calls), self._plan.derivative_steps
         return {total - (index * total) // wanted for index in range(min(wanted, total))}
@@ -391,6 +394,8 @@ class _Comparer:
     def _compare_derivatives(
         self, step: int, call: host.Call, inputs: host.Tensors, worst: _Worst
     ) -> None:
+        if not self._model.manifest.derivatives:
+            return
         _, blocks = self._model.jacobian(inputs)
         native = self._native_jacobian(call) if self._plan.reference == "native" else None
         columns = {name for row in blocks.values() for name in row}
@@ -464,8 +469,8 @@ class _Comparer:
             for component in range(base.numel()):
                 shift = torch.zeros(base.numel(), dtype=torch.float64)
                 shift[component] = step
-                plus = self._native_outputs(call, name, shift.reshape(base))
-                minus = self._native_outputs(call, name, -shift.reshape(base))
+                plus = self._native_outputs(call, (name, shift.reshape(base)))
+                minus = self._native_outputs(call, (name, -shift.reshape(base)))
                 for output, value in plus.items():
                     columns.setdefault(output, []).append((value - minus[output]) / (2 * step))
         stacked = {output: torch.stack(column, dim=-1) for output, column in columns.items()}
@@ -473,8 +478,72 @@ class _Comparer:
             output: value.reshape(*value.shape[:-1], *base) for output, value in stacked.items()
         }
 
-    def _native_outputs(self, call: host.Call, name: str, shift: torch.Tensor) -> host.Tensors:
-        results = self._native(*self._flat(call, (name, shift)).values())
+    def _compare_parameter_derivatives(
+        self, step: int, call: host.Call, inputs: host.Tensors, worst: _Worst
+    ) -> None:
+        if not self._model.manifest.parameter_derivatives:
+            return
+        _, blocks = self._model.param_jacobian(inputs)
+        for name in {name for row in blocks.values() for name in row}:
+            parameter = self._native_parameter(name)
+            size = float(parameter.detach().abs().max()) or 1.0
+            differences = self._differences_by_parameter(call, parameter, 1e-5 * size)
+            for output, row in blocks.items():
+                if name not in row:
+                    continue
+                expected = differences[output].to(row[name])
+                worst.add(
+                    f"{output}:{name}",
+                    row[name],
+                    expected,
+                    scale=max(float(expected.abs().max()), self._largest[output] / size),
+                    tolerance=self._plan.derivative_tolerance,
+                    reference="differences",
+                    step=step,
+                )
+
+    def _native_parameter(self, name: str) -> torch.Tensor:
+        """By the qualified name that was promoted, which begins with the block of a lone model."""
+        known: dict[str, torch.Tensor] = dict(self._native.named_parameters())
+        for candidate in (name, name.removeprefix(f"{self._plan.native_model}.")):
+            if candidate in known:
+                return known[candidate]
+        raise UsageError(
+            f"{self._plan.native}: [Models/{self._plan.native_model}] has no parameter '{name}', "
+            "which the compiled model has; they are of different models."
+        )
+
+    def _differences_by_parameter(
+        self, call: host.Call, parameter: torch.Tensor, step: float
+    ) -> host.Tensors:
+        """Central, ``(rows, *output_base, *parameter_base)`` by output."""
+        import torch
+
+        kept = parameter.detach().clone()
+        columns: dict[str, list[torch.Tensor]] = {}
+        with host.tight_solvers(self._native, 1e-13, 1e-12, 60), torch.no_grad():
+            try:
+                for component in range(kept.numel()):
+                    shift = torch.zeros_like(kept)
+                    shift.view(-1)[component] = step
+                    parameter.copy_(kept + shift)
+                    plus = self._native_outputs(call)
+                    parameter.copy_(kept - shift)
+                    minus = self._native_outputs(call)
+                    for output, value in plus.items():
+                        columns.setdefault(output, []).append((value - minus[output]) / (2 * step))
+            finally:
+                parameter.copy_(kept)
+        stacked = {output: torch.stack(column, dim=-1) for output, column in columns.items()}
+        return {
+            output: value.reshape(*value.shape[:-1], *kept.shape)
+            for output, value in stacked.items()
+        }
+
+    def _native_outputs(
+        self, call: host.Call, shift: tuple[str, torch.Tensor] | None = None
+    ) -> host.Tensors:
+        results = self._native(*self._flat(call, shift).values())
         results = results if isinstance(results, tuple) else (results,)
         rows = self._rows(call)
         found = {}

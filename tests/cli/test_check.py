@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from artifact_cache import INPUTS, CompiledCase
+from artifact_cache import INPUTS, CompiledCase, compiled
 from said import Program
 
 
@@ -48,6 +48,35 @@ def test_check_by_central_differences_agrees(aoti: Program, composed: CompiledCa
 
     assert said.code == 0, said.out
     assert {each["reference"] for each in said.data["derivatives"]} == {"differences"}
+
+
+def test_check_compares_derivatives_by_parameters(aoti: Program) -> None:
+    case = compiled("chaboche", variant="promoted")
+    said = aoti(
+        "check", case.stub, "--against", case.model_file, "--derivative-steps", "1", "--json"
+    )
+
+    assert said.code == 0, said.out
+    by_parameter = [
+        each for each in said.data["derivatives"] if each["name"].partition(":")[2].endswith(".sy")
+    ]
+    assert len(by_parameter) == 4
+    assert {each["reference"] for each in by_parameter} == {"differences"}
+    assert all(each["scale"] > 0 for each in by_parameter)
+
+
+def test_check_finds_a_wrong_derivative_by_a_parameter(aoti: Program, tmp_path: Path) -> None:
+    """That of another Poisson's ratio."""
+    case = compiled("elasticity", variant="promoted")
+    other = tmp_path / "other.i"
+    text = case.model_file.read_text()
+    assert text.count("'2.0e5 0.3'") == 1
+    other.write_text(text.replace("'2.0e5 0.3'", "'2.0e5 0.2'"))
+    said = aoti("check", case.stub, "--against", other, "--json")
+
+    assert said.code == 1
+    within = {each["name"]: each["within"] for each in said.data["derivatives"]}
+    assert within == {"stress:strain": False, "stress:model.E": False}
 
 
 def test_check_of_sub_batched_unknowns_agrees(aoti: Program, crystal: CompiledCase) -> None:
