@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -88,7 +89,7 @@ class FailureReports:
                 error.report = folder
                 said = f"Report: {folder}"
                 _log.info("a solve failed; report in %s", folder, extra={"report": str(folder)})
-            except OSError as reason:
+            except (OSError, RuntimeError) as reason:  # torch.save has errors of its own
                 said = f"No report could be written: {reason}"
         error.args = (f"{error.args[0]} {said}.", *error.args[1:])
 
@@ -107,32 +108,40 @@ class FailureReports:
     ) -> Path:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         folder = self.folder / f"{stamp}-{os.getpid()}-{number}"
-        folder.mkdir(parents=True)
+        aside = folder.with_name(f".{folder.name}")
         batch = tuple(error.converged_mask.shape)
         failed = (~error.converged_mask).flatten().nonzero().flatten()
         kept = failed[:MAX_ROWS]
-        torch.save(
-            {
-                "rows": kept,
-                "inputs": {
-                    name: _rows(inputs[name], tail, batch, kept)
-                    for name, tail in self._inputs.items()
-                },
-                "parameters": {
-                    name: self._parameter_rows(name, value, batch, kept)
-                    for name, value in parameters.items()
-                },
-                "unknowns": {
-                    name: value.reshape(-1, *value.shape[len(batch) :])[kept].cpu()
-                    for name, value in error.unknowns.items()
-                },
-            },
-            folder / "call.pt",
-        )
         report = self._description(error, batch, failed, kept) | {"settings": dict(settings)}
-        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-        (folder / "rerun.py").write_text(_RERUN)
+        aside.mkdir(parents=True)
+        try:
+            torch.save(self._tensors(error, inputs, parameters, kept), aside / "call.pt")
+            (aside / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+            (aside / "rerun.py").write_text(_RERUN)
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
         return folder
+
+    def _tensors(
+        self, error: ConvergenceError, inputs: Tensors, parameters: Tensors, rows: torch.Tensor
+    ) -> dict[str, Any]:
+        batch = tuple(error.converged_mask.shape)
+        return {
+            "rows": rows,
+            "inputs": {
+                name: _rows(inputs[name], tail, batch, rows) for name, tail in self._inputs.items()
+            },
+            "parameters": {
+                name: self._parameter_rows(name, value, batch, rows)
+                for name, value in parameters.items()
+            },
+            "unknowns": {
+                name: _rows(value, tuple(value.shape[len(batch) :]), batch, rows)
+                for name, value in error.unknowns.items()
+            },
+        }
 
     def _parameter_rows(
         self, name: str, value: torch.Tensor, batch: Shape, rows: torch.Tensor

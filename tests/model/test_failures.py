@@ -319,6 +319,20 @@ def test_a_report_that_cannot_be_written_hides_no_failure(chaboche: Twin, tmp_pa
     assert "No report could be written" in str(error)
 
 
+def test_half_a_report_is_none(
+    chaboche: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(held: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr(torch, "save", full)
+    inputs = spoilt(chaboche, chaboche.inputs(6))
+    error = dumped(chaboche.model, tmp_path, lambda: chaboche.model.forward(inputs))
+    assert "No report could be written: PytorchStreamWriter failed" in str(error)
+    assert not list(tmp_path.iterdir())
+
+
 def test_there_is_no_report_inside_a_transform(chaboche: Twin, tmp_path: Path) -> None:
     inputs = spoilt(chaboche, chaboche.inputs(6))
     error = dumped(chaboche.model, tmp_path, lambda: torch.vmap(chaboche.model.forward)(inputs))
