@@ -1,5 +1,7 @@
-"""How the pages of this folder become a site: ``make docs``. Nothing is fetched while it builds, and
-the result needs no network either."""
+"""How the pages of this folder become a site: ``make docs``.
+
+Nothing is fetched while it builds, and the result needs no network either.
+"""
 
 from __future__ import annotations
 

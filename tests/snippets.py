@@ -105,7 +105,9 @@ def _check(block: Block, command: list[str]) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode != 0:
-        raise SnippetError(f"{block.where}: {command}\nexited with {done.returncode}:\n{done.stdout}")
+        raise SnippetError(
+            f"{block.where}: {command}\nexited with {done.returncode}:\n{done.stdout}"
+        )
 
 
 def _check_install(block: Block, command: str) -> None:
