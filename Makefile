@@ -146,6 +146,10 @@ lint: $(VENV)/.installed ## check formatting, style and types
 docs: $(VENV)/.installed ## build the site of docs/, in docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
+.PHONY: first-plot
+first-plot: ## time the first commands of README, in a fresh clone and an empty environment
+	$(PYTHON) tests/first_plot.py
+
 .PHONY: golds
 golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2's native models
 	$(BIN)/python inputs/write_golds.py
