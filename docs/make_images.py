@@ -1,4 +1,4 @@
-"""Draw the images of the pages again: ``python docs/make_images.py ARTIFACT``, of inputs/chaboche.
+"""Draw the images of the pages again: ``python docs/make_images.py STUB``, of inputs/chaboche.
 
 ``run.png`` and ``bench.png`` are written by the commands of command-line.md beside them, the curves
 of performance.md by ``make bench``.
@@ -25,7 +25,7 @@ WIDTH = 108
 def main() -> None:
     """Write ``inspect.svg``: what ``neml2-aoti inspect`` says, as a terminal shows it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stub", type=Path, help="the stub of the compiled inputs/chaboche/model.i")
+    parser.add_argument("stub", type=Path, help="the stub of inputs/chaboche/model.i, compiled without -d")
     stub = parser.parse_args().stub
     # Paths are shown as from the folder above.
     os.chdir(stub.resolve().parent.parent)
