@@ -28,11 +28,11 @@ COMPILE_JOBS ?= 2
 # What is its own there (layout, graph signatures, settings in the stub, typed values, drivers) is all in
 # the cases that tests are written for. The catalogue of other examples asks nothing further of it and takes
 # long to compile, so there only their native models run, which call the solvers of this package. The C++ tests
-# know no neml2, and the command line is for those who compile with the usual one.
+# know no neml2, and the command line and what pages show are for those who compile with the usual one.
 other_neml2 = $(filter-out $(DEFAULT_NEML2),$(NEML2))
 CORE_MARKS = not slow$(if $(other_neml2), and not catalogue)
 CORE_TESTS ?= tests --ignore tests/test_layers.py --ignore tests/artifact \
-    $(if $(other_neml2),--ignore tests/test_cpp.py --ignore tests/cli) -m '$(CORE_MARKS)'
+    $(if $(other_neml2),--ignore tests/test_cpp.py --ignore tests/cli --ignore tests/test_snippets.py) -m '$(CORE_MARKS)'
 MATRIX_TARGET ?= core
 MATRIX ?= 2.12.1/3.1.0 2.12.1/3.0.6 2.13.0/3.1.0 2.13.0/3.0.6 2.15.0/3.1.0 2.15.0/3.0.6
 SMOKE_TESTS ?= tests/test_examples.py tests/model/test_parity.py tests/activation/test_native_models.py \
@@ -71,7 +71,7 @@ $(VENV)/.installed: $(VENV)/.created-$(TORCH)-$(NEML2) $(PACKAGE_FILES)
 	mkdir -p $(BUILD)
 	rm -rf $(BUILD)/lib*
 	printf '[build]\nbuild_base = %s\n' '$(BUILD)' > $(DIST_EXTRA_CONFIG)
-	$(BIN)/python -m pip install --no-build-isolation '.[neml2,cli,jax,test,demo,examples]' torch==$(TORCH) neml2==$(NEML2)
+	$(BIN)/python -m pip install --no-build-isolation '.[neml2,cli,jax,test,demo,examples,docs]' torch==$(TORCH) neml2==$(NEML2)
 	touch $@
 
 # --- work
@@ -140,6 +140,15 @@ lint: $(VENV)/.installed ## check formatting, style and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+.PHONY: docs
+docs: $(VENV)/.installed ## build the site of docs/, in docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+
+.PHONY: first-plot
+first-plot: ## time the first commands of README, in a fresh clone and an empty environment
+	$(PYTHON) tests/first_plot.py
 
 .PHONY: golds
 golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2's native models
@@ -147,5 +156,5 @@ golds: $(VENV)/.installed ## write the gold results of inputs/ again, with neml2
 
 .PHONY: clean
 clean: ## remove builds, caches and written results; environments stay
-	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/*/output benchmarks/results
+	rm -rf build dist *.egg-info .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache examples/*/output benchmarks/results docs/_build
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

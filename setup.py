@@ -1,4 +1,5 @@
-"""Builds the compiled runtime against the torch of this environment; all else is in setup.cfg."""
+"""Builds the compiled runtime against the torch of this environment, and says which torch that was;
+all else is in setup.cfg."""
 
 from __future__ import annotations
 
@@ -62,6 +63,14 @@ def _build_command(torch, cpp_extension):
     return BuildExtension.with_options(use_ninja=_has_ninja(cpp_extension))
 
 
+def _requirements(torch) -> list[str]:
+    """What is built runs on the torch that it was built with; sources can be built for others."""
+    if "sdist" in sys.argv:
+        return ["torch>=2.10"]
+    public = str(torch.__version__).partition("+")[0]
+    return [f"torch=={public}"]
+
+
 def _has_ninja(cpp_extension) -> bool:
     return bool(cpp_extension.is_ninja_available())
 
@@ -69,6 +78,7 @@ def _has_ninja(cpp_extension) -> bool:
 os.chdir(Path(__file__).parent)
 _torch, _cpp_extension, _pybind11 = _build_tools()
 setup(
+    install_requires=_requirements(_torch),
     ext_modules=[_extension(_torch, _cpp_extension, _pybind11)],
     cmdclass={"build_ext": _build_command(_torch, _cpp_extension)},
 )

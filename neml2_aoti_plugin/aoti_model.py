@@ -248,15 +248,16 @@ class AOTIModel(torch.nn.Module):
 
     # --- parameters and settings
 
-    @overload  # type: ignore[override]  # documented so: without arguments, a dictionary
-    def named_parameters(self) -> dict[str, torch.Tensor]: ...
+    # Documented so: without arguments, a dictionary.
+    @overload  # type: ignore[override]
+    def named_parameters(self) -> dict[str, torch.Tensor]: ...  # pyright: ignore[reportOverlappingOverload]
 
     @overload
     def named_parameters(
         self, prefix: str = ..., recurse: bool = ..., remove_duplicate: bool = ...
     ) -> Iterator[tuple[str, torch.Tensor]]: ...
 
-    def named_parameters(
+    def named_parameters(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, *args: Any, **kwargs: Any
     ) -> dict[str, torch.Tensor] | Iterator[tuple[str, torch.Tensor]]:
         """The promoted parameters.

@@ -11,6 +11,9 @@ Three functions stand on one another:
     _Once         the x of J, by which J cannot be differentiated again
 """
 
+# torch calls jvp and vmap with what forward takes, and declares them with no such arguments.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -139,6 +139,7 @@ class NewtonProblem:
         merit = self.over_residuals.inner(b, b)
         slope = self.over_residuals.inner(b, du)
         alpha = torch.ones_like(merit)
+        u_new, b_new = u, b
         for trial in range(1, search.max_iterations):
             fractions = self.over_unknowns.align(alpha)
             u_new = [v + a * d for v, a, d in zip(u, fractions, du, strict=True)]

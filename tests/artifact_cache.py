@@ -153,6 +153,9 @@ RECIPES = MappingProxyType(
         ("elasticity", "promoted"): _ELASTICITY_PROMOTED,
         ("elasticity", "two_promoted"): Recipe(parameters=("model.E", "model.nu")),
         ("chaboche", "default"): Recipe(derivatives=(":",)),
+        ("chaboche", "values_only"): Recipe(),
+        # Too few iterations for some of its steps.
+        ("chaboche", "hard"): Recipe(overrides=("Solvers/newton/max_its:=16",)),
         ("chaboche", "float32"): Recipe(
             derivatives=(":",), dtype="float32", overrides=_FLOAT32_NEWTON
         ),

@@ -18,7 +18,8 @@ def _public(version: str) -> str:
 
 def _check_torch() -> None:
     try:
-        from neml2_aoti_plugin._core import _built_with
+        # Written when the library is built, so not among the sources.
+        from neml2_aoti_plugin._core import _built_with  # pyright: ignore[reportAttributeAccessIssue]
     except ImportError as error:
         raise ImportError(
             "neml2_aoti_plugin's compiled runtime has not been built here. In its source folder, "

@@ -8,20 +8,10 @@ from pathlib import Path
 import pytest
 from artifact_cache import INPUTS
 from said import Program, Said
+from undeclared_crystal import undeclared_crystal
 
 ELASTICITY = INPUTS / "elasticity" / "model.i"
 CRYSTAL = INPUTS / "crystal" / "model.i"
-
-SHAPED_INITIAL_VALUES = """
-  [no_strain]
-    type = Python
-    expr = 'SR2(torch.zeros(4, 6), sub_batch_ndim=1)'
-  []
-  [no_hardening]
-    type = Python
-    expr = 'Scalar(torch.zeros(4), sub_batch_ndim=1)'
-  []
-  [slip_directions]"""
 
 
 def words(said: Said) -> list[str]:
@@ -30,17 +20,8 @@ def words(said: Said) -> list[str]:
 
 @pytest.fixture
 def undeclared(tmp_path: Path) -> Path:
-    """The crystal whose initial values, in place of settings, tell how many grains there are."""
-    text = CRYSTAL.read_text()
-    text = text[: text.index("[Settings]")] + text[text.index("[Tensors]") :]
-    text = text.replace("\n  [slip_directions]", SHAPED_INITIAL_VALUES, 1)
-    added = {"SR2": ("elastic_strain", "no_strain"), "Scalar": ("slip_hardening", "no_hardening")}
-    options = "".join(
-        f"    ic_{kind}_names = '{name}'\n    ic_{kind}_values = '{value}'\n"
-        for kind, (name, value) in added.items()
-    )
     file = tmp_path / "undeclared.i"
-    file.write_text(text.replace("    ic_MRP_names", options + "    ic_MRP_names", 1))
+    file.write_text(undeclared_crystal())
     return file
 
 
