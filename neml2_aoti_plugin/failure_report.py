@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from neml2_aoti_plugin.artifact.manifest import Manifest, Shape
 from neml2_aoti_plugin.errors import convergence_error_class
@@ -189,7 +190,8 @@ def _rows(value: torch.Tensor, tail: Shape, batch: Shape, rows: torch.Tensor) ->
 
 
 def _is_wrapped(value: torch.Tensor) -> bool:
-    return bool(torch._C._functorch.is_functorch_wrapped_tensor(value))
+    """Whether it is a tensor of a transform, which holds no numbers of its own."""
+    return bool(is_functorch_wrapped_tensor(value))
 
 
 def _versions() -> dict[str, str]:

@@ -151,7 +151,7 @@ def exchanges(text: str) -> list[Exchange]:
 
 # What machines, installations and measurements differ in.
 _OF_MACHINES = re.compile(
-    r"\S*/\S+|\bg\+\+.*|\bAVX\w*|\bAMX\w*|\bx86_64\b|\b\w+_NUM_THREADS\b|\bus\b|\bms\b|\bcu\d+\b"
+    r"\b[0-9a-f]{64}\b|\S*/\S+|\bg\+\+.*|\bAVX\w*|\bAMX\w*|\bx86_64\b|\b\w+_NUM_THREADS\b|\bus\b|\bms\b|\bcu\d+\b"
 )
 
 
