@@ -35,13 +35,12 @@ class InputFileNode(pytest.File):
     def collect(self) -> Iterator[DriverItem]:
         try:
             file = read(self.path, self.config.getini("neml2_driver_types"))
-            chosen = self._variants(file)
         except InputFileError as error:
             raise self.CollectError(str(error)) from error
         if file.directives.is_excluded:
             return
         for case in file.cases:
-            for variant in chosen:
+            for variant in self._variants(file):
                 if variant == COMPILED and case.compiled_by is None:
                     continue  # nothing to compile is named
                 yield DriverItem.from_parent(
@@ -53,15 +52,7 @@ class InputFileNode(pytest.File):
             return (STUB,)
         asked = variants(self.config)
         allowed = file.directives.variants
-        if allowed is None:
-            return asked
-        unknown = [name for name in allowed if name not in VARIANTS]
-        if unknown:
-            raise InputFileError(
-                f"{file.path}: 'neml2-pytest: variants' names '{unknown[0]}'; expected "
-                f"{' or '.join(VARIANTS)}."
-            )
-        return tuple(name for name in asked if name in allowed)
+        return asked if allowed is None else tuple(name for name in asked if name in allowed)
 
 
 class DriverItem(pytest.Item):
@@ -134,6 +125,7 @@ class DriverItem(pytest.Item):
             return f"{heading}{_opening(error)}{error}"
         if isinstance(error, (UsageError, AOTIError, convergence_error_class())):
             return f"{heading}{error}"
+        excinfo.traceback = excinfo.traceback.cut(path=Path(__file__).with_name("running.py"))
         return f"{heading}{type(error).__name__}: {error}\n\n{super().repr_failure(excinfo, style)}"
 
     def _heading(self) -> str:

@@ -86,7 +86,7 @@ class ArtifactCache:
             raise CompileError(self._failures[key])
         self._folder.mkdir(parents=True, exist_ok=True)
         folder = self._folder / f"{request.input_file.stem}-{request.model}-{key[:16]}"
-        with locked(folder.with_suffix(".lock")):
+        with locked(_beside(folder, "lock")):
             record = folder / "record.json"
             if not record.exists():
                 try:
@@ -95,6 +95,10 @@ class ArtifactCache:
                     self._failures[key] = str(error)
                     raise
         return _describe(folder, record)
+
+
+def _beside(folder: Path, ending: str) -> Path:
+    return folder.with_name(f"{folder.name}.{ending}")
 
 
 def _key(request: Request) -> str:
@@ -151,7 +155,7 @@ def _compile(request: Request, folder: Path, record: Path) -> None:
 
 
 def _failure(words: list[str], code: int, log: Path) -> str:
-    kept = log.parent.with_suffix(".failed.log")
+    kept = _beside(log.parent, "failed.log")
     shutil.copy(log, kept)
     end = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
     command = shlex.join(["neml2-compile", *words])

@@ -122,7 +122,7 @@ def _wrong_entries(
     match = _KEY.match(key)
     name = match["name"] if match else key
     for flat in excess.topk(min(count, ENTRIES_OF_A_VARIABLE)).indices.tolist():
-        index = tuple(int(each) for each in torch.unravel_index(torch.tensor(flat), wanted.shape))
+        index = _unravelled(flat, tuple(wanted.shape))
         row, component = _position(index, types.get(name))
         yield (
             Entry(
@@ -138,6 +138,14 @@ def _wrong_entries(
             ),
             count,
         )
+
+
+def _unravelled(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    index: list[int] = []
+    for extent in reversed(shape):
+        flat, each = divmod(flat, extent)
+        index.insert(0, each)
+    return tuple(index)
 
 
 def _position(index: tuple[int, ...], wrapper: Any) -> tuple[str, str]:

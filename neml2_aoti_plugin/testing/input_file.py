@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _neml2_aoti_plugin_pytest import VARIANTS
 from neml2_aoti_plugin.stub import location
 from neml2_aoti_plugin.testing.failures import InputFileError
 
@@ -151,14 +152,15 @@ def _directives(path: Path) -> Directives:
         word, rest = found["word"], found["rest"]
         if word == "exclude":
             is_excluded = True
-        elif word == "variants" and rest:
+        elif word == "variants" and rest and {*rest.split()} <= {*VARIANTS}:
             variants = tuple(rest.split())
         elif word == "compile" and rest:
             options.extend(shlex.split(rest))
         else:
             raise InputFileError(
-                f"{path}:{number}: '{line.strip()}' is no instruction; expected 'exclude', "
-                "'variants NAME ...' or 'compile OPTION ...' after 'neml2-pytest:'."
+                f"{path}:{number}: '{line.strip()}' is no instruction; expected after "
+                f"'neml2-pytest:' one of: exclude, variants {' or '.join(VARIANTS)}, "
+                "compile OPTIONS."
             )
     return Directives(is_excluded=is_excluded, variants=variants, compile_options=tuple(options))
 

@@ -106,7 +106,7 @@ def test_comments_choose_variants(project: Project, pytester: pytest.Pytester) -
     ("comment", "said"),
     [
         ("# neml2-pytest: skip", "elasticity/model.i:1: '# neml2-pytest: skip' is no instruction"),
-        ("# neml2-pytest: variants fast", "names 'fast'; expected native or compiled."),
+        ("# neml2-pytest: variants fast", "one of: exclude, variants native or compiled, compile"),
     ],
 )
 def test_comment_that_says_nothing_known_is_an_error(

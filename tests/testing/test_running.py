@@ -180,6 +180,17 @@ def test_update_gold_writes_what_differs_and_says_so(
     again.stdout.no_fnmatch_line("*golds written*")
 
 
+@pytest.mark.slow
+def test_workers_of_xdist_say_which_golds_they_wrote(
+    project: Project, pytester: pytest.Pytester
+) -> None:
+    pytest.importorskip("xdist")
+    (project().parent / "gold" / "result.pt").unlink()
+    run = pytester.runpytest_subprocess("-m", "native", "--update-gold", "-n", "1")
+    run.assert_outcomes(passed=2)
+    run.stdout.fnmatch_lines(["elasticity/gold/result.pt (new)"])
+
+
 @pytest.mark.usefixtures("compiled_elsewhere")
 def test_compiled_variant_writes_no_gold(project: Project, pytester: pytest.Pytester) -> None:
     gold = project().parent / "gold" / "result.pt"
