@@ -1,7 +1,7 @@
 """pytest run on scratch folders with input files.
 
-Most runs are in this process, which has torch and neml2 already. pytester forgets what a run was
-the first to import, and neither can be imported twice, so both are brought here beforehand.
+Most runs are in this process. pytester forgets what a run was the first to import, and neither the
+parser nor torch can be imported twice, so both are imported here beforehand.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import shutil
 from pathlib import Path
 
+import nmhit  # noqa: F401
 import pytest
 from artifact_cache import INPUTS, CompiledCase
 from scratch import Project
