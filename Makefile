@@ -16,7 +16,8 @@ export DIST_EXTRA_CONFIG := $(CURDIR)/$(BUILD)/setup.cfg
 # Kernels run serially under our threads; one thread also keeps small tests fast.
 export OMP_NUM_THREADS ?= 1
 
-PACKAGE_FILES := pyproject.toml setup.cfg setup.py README.md LICENSE _neml2_aoti_plugin_autoload.py \
+PACKAGE_FILES := pyproject.toml setup.cfg setup.py README.md LICENSE \
+    _neml2_aoti_plugin_autoload.py _neml2_aoti_plugin_pytest.py \
     $(shell find csrc neml2_aoti_plugin -name '*.cpp' -o -name '*.h' -o -name '*.py' -o -name '*.pyi' \
         -o -name py.typed | grep -v _built_with.py | sort)
 
@@ -31,11 +32,11 @@ COMPILE_JOBS ?= 2
 # know no neml2, and the command line and what pages show are for those who compile with the usual one.
 other_neml2 = $(filter-out $(DEFAULT_NEML2),$(NEML2))
 CORE_MARKS = not slow$(if $(other_neml2), and not catalogue)
-CORE_TESTS ?= tests --ignore tests/test_layers.py --ignore tests/artifact \
+CORE_TESTS ?= tests inputs --ignore tests/test_layers.py --ignore tests/artifact \
     $(if $(other_neml2),--ignore tests/test_cpp.py --ignore tests/cli --ignore tests/test_snippets.py) -m '$(CORE_MARKS)'
 MATRIX_TARGET ?= core
 MATRIX ?= 2.12.1/3.1.0 2.12.1/3.0.6 2.13.0/3.1.0 2.13.0/3.0.6 2.15.0/3.1.0 2.15.0/3.0.6
-SMOKE_TESTS ?= tests/test_examples.py tests/model/test_parity.py tests/activation/test_native_models.py \
+SMOKE_TESTS ?= inputs tests/test_examples.py tests/model/test_parity.py tests/activation/test_native_models.py \
     tests/activation/test_import_order.py
 SMOKE_CASES ?= elasticity or chaboche or native_models or first_import
 # The torch whose artifacts the tests take from their cache, instead of compiling with the installed one.

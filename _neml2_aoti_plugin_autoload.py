@@ -4,6 +4,8 @@ torch calls :func:`autoload` through the entry-point group ``torch.backends``. A
 raises or is missing makes ``import torch`` fail for the whole environment, so this is a module of
 its own: standard library only, importing nothing of the package until ``neml2.aoti`` is executed,
 and content to do nothing where the package has been removed.
+
+PYTEST_DONT_REWRITE: pytest would warn where torch was imported before it.
 """
 
 from __future__ import annotations

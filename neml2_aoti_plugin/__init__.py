@@ -8,6 +8,8 @@ loaded on first access::
 
     model = Model("aoti/elasticity")
     outputs = model.forward({"strain": strain})
+
+PYTEST_DONT_REWRITE: pytest would warn where neml2 was imported before it.
 """
 
 from __future__ import annotations

@@ -22,11 +22,23 @@ from neml2_aoti_plugin.chain_rule import ChainRule
 from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureError
 from neml2_aoti_plugin.model import Model
 from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER
-from neml2_aoti_plugin.stub import SolverConfig, read_stub
+from neml2_aoti_plugin.stub import SolverConfig, location, option_names, read_stub
 from neml2_aoti_plugin.typed import TypedBoundary, WrapperClass
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
 """Plain tensors by name."""
+
+
+class _LocatedSchema(HitSchema):  # type: ignore[misc]  # the host is untyped
+    """Options of a block; an unknown one is refused by the host with file and line in front."""
+
+    def reject_unknown_fields(self, node: Any) -> None:
+        try:
+            super().reject_unknown_fields(node)
+        except ValueError as error:
+            known = {"type", *(field.name for field in self.fields)}
+            unknown = next(name for name in option_names(node) if name not in known)
+            raise ValueError(f"{location(node.find(unknown), Path())}: {error}") from None
 
 
 class AOTIModel(torch.nn.Module):
@@ -50,7 +62,7 @@ class AOTIModel(torch.nn.Module):
 
     SECTION = "Models"
 
-    hit = HitSchema(
+    hit = _LocatedSchema(
         option(
             "artifact_path",
             str,
@@ -127,13 +139,17 @@ class AOTIModel(torch.nn.Module):
         Raises what :func:`neml2_aoti_plugin.stub.read_stub` and the constructor raise.
         """
         stub = read_stub(node, factory)
-        model = cls(
-            stub.artifact_path,
-            device=stub.device,
-            dtype=stub.dtype,
-            chain_rule=stub.chain_rule,
-            lock=stub.lock,
-        )
+        try:
+            model = cls(
+                stub.artifact_path,
+                device=stub.device,
+                dtype=stub.dtype,
+                chain_rule=stub.chain_rule,
+                lock=stub.lock,
+            )
+        except AOTIError as error:
+            error.args = (f"{stub.place}: {error}",)
+            raise
         if stub.solver_config is not None:
             model.set_solver_config(**stub.solver_config)
         model.set_on_failure(stub.on_failure, stub.failure_folder)

@@ -25,6 +25,8 @@ SolverConfig: TypeAlias = dict[str, Any]
 class Stub:
     """One ``[Models]`` block of type ``AOTIModel`` and the call that loads it."""
 
+    place: str
+    """File, line and block that name the artifact, for messages."""
     artifact_path: Path
     device: str | None
     """Torch device string; ``None`` where the caller left the choice to torch's default device."""
@@ -49,33 +51,35 @@ def read_stub(node: Any, factory: Any) -> Stub:
     Raises :class:`InputError` unless there is one of ``artifact_path`` and ``meta``, and for a
     solver that is none; :class:`ArtifactNotFoundError` where an absolute path leads nowhere.
     """
+    input_file = Path(factory._path)
     solver = node.param_optional_str("solver", "")
     return Stub(
-        artifact_path=find_artifact(node, Path(factory._path)),
+        place=_place(node, input_file, _path_option(node, input_file)),
+        artifact_path=find_artifact(node, input_file),
         device=getattr(factory, "_device", None),
         dtype=getattr(factory, "_dtype", None),
-        solver_config=_solver_config(factory, solver) if solver else None,
+        solver_config=_solver_config(node, factory, solver) if solver else None,
         declared_names=_declared_names(factory),
         chain_rule=node.param_optional_bool("chain_rule", False),
-        on_failure=_checked_on_failure(node, factory),
+        on_failure=_checked_on_failure(node, input_file),
         failure_folder=node.param_optional_str("failure_folder", DEFAULT_FOLDER),
-        lock=_checked_lock(node, factory),
+        lock=_checked_lock(node, input_file),
     )
 
 
-def _checked_on_failure(node: Any, factory: Any) -> str:
+def _checked_on_failure(node: Any, input_file: Path) -> str:
     try:
         return checked_action(node.param_optional_str("on_failure", "raise"))
     except InputError as error:
-        raise InputError(f"{factory._path}: [Models/{node.path()}]: {error}") from None
+        raise InputError(f"{_place(node, input_file, 'on_failure')}: {error}") from None
 
 
-def _checked_lock(node: Any, factory: Any) -> str | None:
+def _checked_lock(node: Any, input_file: Path) -> str | None:
     word = node.param_optional_str("lock", "") or None
     known = [policy.value for policy in LockPolicy]
     if word is not None and word not in known:
         raise InputError(
-            f"{factory._path}: [Models/{node.path()}]: lock is '{word}'; expected one of "
+            f"{_place(node, input_file, 'lock')}: lock is '{word}'; expected one of "
             f"{', '.join(known)}"
         )
     return word
@@ -87,21 +91,8 @@ _PATH_OPTIONS = ("artifact_path", "meta")
 
 def find_artifact(node: Any, input_file: Path) -> Path:
     """Where the artifact of the block ``node`` is; raises as :func:`read_stub`."""
-    where = f"{input_file}: [Models/{node.path()}]"
-    given = {key: node.param_optional_str(key, "") for key in _PATH_OPTIONS}
-    options = [key for key, value in given.items() if value]
-    if not options:
-        raise InputError(
-            f"{where} has no 'artifact_path'; expected the folder that neml2-compile wrote, "
-            "absolute or relative to the input file. Add the option."
-        )
-    if len(options) > 1:
-        raise InputError(
-            f"{where} has both 'artifact_path' and 'meta'; expected one of them. Remove 'meta', "
-            "which neml2 3.0.3 and earlier write in place of 'artifact_path'."
-        )
-    (option,) = options
-    path = Path(given[option])
+    option = _path_option(node, input_file)
+    path = Path(node.param_str(option))
     folder = input_file.parent.resolve()
     if not path.is_absolute():
         return folder / path
@@ -112,9 +103,51 @@ def find_artifact(node: Any, input_file: Path) -> Path:
     if moved.exists():
         return moved
     raise ArtifactNotFoundError(
-        f"{where}: no metadata.json: {option} is '{path}', and neither that nor '{moved}' "
-        f"exists. Correct {option}, or put the compiled artifact beside the input file."
+        f"{_place(node, input_file, option)}: no metadata.json: {option} is '{path}', and "
+        f"neither that nor '{moved}' exists. Correct {option}, or put the compiled "
+        "artifact beside the input file."
     )
+
+
+def _path_option(node: Any, input_file: Path) -> str:
+    """The one option that names the artifact."""
+    given = [key for key in _PATH_OPTIONS if node.param_optional_str(key, "")]
+    if not given:
+        raise InputError(
+            f"{_place(node, input_file)} has no 'artifact_path'; expected the folder that "
+            "neml2-compile wrote, absolute or relative to the input file. Add the option."
+        )
+    if len(given) > 1:
+        raise InputError(
+            f"{_place(node, input_file, 'meta')} has both 'artifact_path' and 'meta'; expected "
+            "one of them. Remove 'meta', which neml2 3.0.3 and earlier write in place of "
+            "'artifact_path'."
+        )
+    return given[0]
+
+
+def location(node: Any, input_file: Path) -> str:
+    """``FILE:LINE`` of a block or an option, in the file that it was included from.
+
+    Without a line for an option that was replaced by a caller, which stands in no file.
+    """
+    file = input_file if node.filename == Path() else node.filename
+    if file.is_file() and node.line() > len(file.read_text(errors="replace").splitlines()):
+        return str(file)
+    return f"{file}:{node.line()}"
+
+
+def option_names(block: Any) -> list[str]:
+    """The options that a block gives, in its order."""
+    import nmhit
+
+    return [field.path() for field in block.children(nmhit.NodeType.Field)]
+
+
+def _place(node: Any, input_file: Path, option: str | None = None) -> str:
+    """Where a message points to: a block of ``[Models]``, or the line of an option in it."""
+    line = None if option is None else node.find(option)
+    return f"{location(line or node, input_file)}: [Models/{node.path()}]"
 
 
 def _declared_names(factory: Any) -> tuple[str, ...]:
@@ -153,7 +186,7 @@ _SOLVER_OPTIONS = {
 _OTHER_OPTIONS = {"type", "linear_solver", "check_negative_criterion", "verbose"}
 
 
-def _solver_config(factory: Any, name: str) -> SolverConfig:
+def _solver_config(node: Any, factory: Any, name: str) -> SolverConfig:
     try:
         solver = factory.get_solver(name)
     except ValueError:
@@ -163,9 +196,9 @@ def _solver_config(factory: Any, name: str) -> SolverConfig:
         return _read_solver_block(block)
     if not hasattr(solver, "_solver_config"):
         raise InputError(
-            f"{factory._path}: [Solvers/{name}] is a {type(solver).__name__}, which solves no "
-            f"nonlinear system; expected one of {', '.join(_LINE_SEARCH_ITERATIONS)}. Name such a "
-            "block as the solver of the model."
+            f"{_place(node, Path(factory._path), 'solver')}: [Solvers/{name}] is a "
+            f"{type(solver).__name__}, which solves no nonlinear system; expected one of "
+            f"{', '.join(_LINE_SEARCH_ITERATIONS)}. Name such a block as the solver of the model."
         )
     config: Mapping[str, Any] = solver._solver_config()
     known = {*_DEFAULT_CONFIG, "substep_del_tol"}
@@ -183,9 +216,7 @@ def _solver_block(factory: Any, name: str) -> Any:
 
 def _is_outdated(block: Any) -> bool:
     """Whether only 'verbose', an option of 3.0.5 and 3.0.6, can have made the host refuse it."""
-    import nmhit
-
-    fields = {field.path() for field in block.children(nmhit.NodeType.Field)}
+    fields = set(option_names(block))
     return (
         "verbose" in fields
         and fields <= _SOLVER_OPTIONS.keys() | _OTHER_OPTIONS

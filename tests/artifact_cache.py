@@ -11,23 +11,22 @@ done to it; so an interrupted compile is repeated.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import importlib.util
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
+
+from neml2_aoti_plugin.testing.compiling import locked, processor
 
 PROJECT = Path(__file__).resolve().parent.parent
 INPUTS = PROJECT / "inputs"
@@ -288,20 +287,6 @@ FEATURE_RECIPES = MappingProxyType(
     }
 )
 
-REGRESSIONS = (
-    ("elasticity", "regression"),
-    ("elasticity", "regression_unbatched"),
-    ("chaboche", "regression"),
-    ("chaboche", "regression_unbatched"),
-    ("chaboche", "regression_two_axes"),
-    ("composed", "regression"),
-    ("crystal", "regression"),
-    ("rate_independent", "regression"),
-    ("large_increments", "regression"),
-    *((case, "regression") for case in _VALUES_ONLY),
-)
-"""Case and name of every regression driver in ``inputs/``."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledCase:
@@ -428,7 +413,7 @@ def compile_input(
     threads = recipe.kernel_threads
     key = _key(model_file, options, writer, torch, threads)
     folder = cache / f"{name}-{variant}-{device}-{key[:16]}"
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         record = folder / "record.json"
         if not record.exists():
             if torch != metadata.version("torch"):
@@ -460,7 +445,7 @@ def _key(model_file: Path, options: tuple[str, ...], writer: str, torch: str, th
     for path in _with_included(model_file):
         digest.update(f"{path.name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    environment = (writer, torch, _processor(), *((threads,) if threads != 1 else ()))
+    environment = (writer, torch, processor(), *((threads,) if threads != 1 else ()))
     digest.update(repr((options, environment)).encode())
     return digest.hexdigest()
 
@@ -470,23 +455,6 @@ def _with_included(input_file: Path) -> Iterator[Path]:
     for line in input_file.read_text().splitlines():
         if line.startswith("!include"):
             yield from _with_included(input_file.parent / line.removeprefix("!include").strip())
-
-
-def _processor() -> str:
-    """Machine and instruction sets: kernels are compiled for the processor at hand."""
-    flags = ""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return f"{platform.system()} {platform.machine()} {' '.join(sorted(flags.split()))}"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _compile(
@@ -542,7 +510,7 @@ def _compiler_environment(cache: Path, writer: str, threads: int) -> dict[str, s
 def _release(cache: Path, version: str) -> Path:
     """A folder with that release of neml2 alone, to be put before the installed one."""
     folder = cache / "releases" / f"neml2-{version}"
-    with _locked(cache / "releases.lock"):
+    with locked(cache / "releases.lock"):
         if folder.is_dir():
             return folder
         partial = folder.with_suffix(".partial")

@@ -12,6 +12,8 @@ from artifact_cache import CASES, INPUTS, CompiledCase, compiled, compiled_featu
 if TYPE_CHECKING:
     import torch
 
+pytest_plugins = ["pytester"]
+
 REQUIRE_CUDA_VARIABLE = "NEML2_AOTI_REQUIRE_CUDA"
 
 

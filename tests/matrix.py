@@ -102,6 +102,8 @@ def count(cases: Iterable[ElementTree.Element], result: Result) -> None:
         outcome = "failed" if is_failed else "passed" if skipped is None else "skipped"
         name = f"{case.get('classname', '')}::{case.get('name', '')}"
         file = case.get("classname", "").removeprefix("tests.")
+        if file.startswith("inputs."):  # one line for all input files
+            file = "inputs"
         result.counts.setdefault(file, Counter())[outcome] += 1
         if is_failed:
             result.failures.append(name)

@@ -1,4 +1,7 @@
-"""The example inputs run as a user runs them: ``neml2-run``, no flags, native and compiled."""
+"""The example inputs as such, and run as a user runs them: ``neml2-run``, no flags.
+
+Their drivers are also tests of their own, all of them, native and compiled: ``pytest inputs``.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,30 @@ from artifact_cache import (
     CACHE_VARIABLE,
     CASES,
     INPUTS,
-    REGRESSIONS,
     TORCH_VARIABLE,
     CompileError,
     compiled,
     obstacle,
 )
 from programs import assert_passes_in_silence, neml2_run
-from regressions import COMPILED_REGRESSIONS
+
+from neml2_aoti_plugin.testing.input_file import read
+
+RUN_ALONE = (
+    ("elasticity", "regression"),
+    ("elasticity", "regression_unbatched"),
+    ("chaboche", "regression"),
+    ("composed", "regression"),
+)
 
 
-@pytest.mark.parametrize(("case", "regression"), COMPILED_REGRESSIONS)
-def test_compiled_model_reproduces_native_gold(case: str, regression: str) -> None:
+@pytest.mark.parametrize(("case", "regression"), RUN_ALONE)
+def test_compiled_model_reproduces_native_gold_in_silence(case: str, regression: str) -> None:
     assert_passes_in_silence(neml2_run(compiled(case).stub, regression))
 
 
-@pytest.mark.parametrize(("case", "regression"), REGRESSIONS)
-def test_native_model_reproduces_its_gold(case: str, regression: str) -> None:
+@pytest.mark.parametrize(("case", "regression"), RUN_ALONE)
+def test_native_model_reproduces_its_gold_in_silence(case: str, regression: str) -> None:
     assert_passes_in_silence(neml2_run(INPUTS / case / "model.i", regression))
 
 
@@ -37,15 +47,11 @@ def test_compiled_bundle_runs_after_a_move(tmp_path: Path) -> None:
     assert_passes_in_silence(neml2_run(bundle / "model_aoti.i", "regression"))
 
 
-def test_every_regression_of_every_input_is_run() -> None:
-    declared = {
-        (case, line.split("[")[1].split("]")[0])
-        for case in CASES
-        for line in (INPUTS / case / "model.i").read_text().splitlines()
-        if line.strip().startswith("[regression")
-    }
-    assert declared == set(REGRESSIONS)
-    assert {path.parent.name for path in INPUTS.glob("*/model.i")} == set(CASES)
+def test_every_input_has_a_recipe_and_a_gold_for_each_driver() -> None:
+    files = [read(path) for path in sorted(INPUTS.glob("*/model.i"))]
+    assert {file.path.parent.name for file in files} == set(CASES)
+    for file in files:
+        assert {case.compiled_by for case in file.cases} == {*file.driven}, file.path
 
 
 def test_every_input_opens_with_its_physics() -> None:

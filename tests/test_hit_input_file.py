@@ -104,7 +104,7 @@ def test_artifact_path_beside_meta_is_refused(elasticity: CompiledCase, tmp_path
     with pytest.raises(RuntimeError) as caught:
         load(stub)
     assert str(caught.value) == (
-        f"{stub}: [Models/model] has both 'artifact_path' and 'meta'; expected one of them. "
+        f"{stub}:4: [Models/model] has both 'artifact_path' and 'meta'; expected one of them. "
         "Remove 'meta', which neml2 3.0.3 and earlier write in place of 'artifact_path'."
     )
 
@@ -114,9 +114,9 @@ def test_absolute_meta_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         load(stub)
     assert str(caught.value) == (
-        f"{stub}: [Models/model]: no metadata.json: meta is '{tmp_path}/gone/steel_meta.json', and "
-        f"neither that nor '{tmp_path}/steel_meta.json' exists. Correct meta, or put the compiled "
-        "artifact beside the input file."
+        f"{stub}:4: [Models/model]: no metadata.json: meta is '{tmp_path}/gone/steel_meta.json', "
+        f"and neither that nor '{tmp_path}/steel_meta.json' exists. Correct meta, or put the "
+        "compiled artifact beside the input file."
     )
 
 
@@ -132,16 +132,34 @@ def test_absolute_path_that_leads_nowhere_names_both_places(tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError) as caught:
         load(stub)
     assert str(caught.value) == (
-        f"{stub}: [Models/model]: no metadata.json: artifact_path is '{tmp_path}/gone/steel', and "
-        f"neither that nor '{tmp_path}/steel' exists. Correct artifact_path, or put the compiled "
-        "artifact beside the input file."
+        f"{stub}:4: [Models/model]: no metadata.json: artifact_path is '{tmp_path}/gone/steel', "
+        f"and neither that nor '{tmp_path}/steel' exists. Correct artifact_path, or "
+        "put the compiled artifact beside the input file."
     )
 
 
 def test_folder_without_metadata(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no metadata\.json"):
-        load(write(tmp_path, block("empty")))
+    stub = write(tmp_path, block("empty"))
+    with pytest.raises(FileNotFoundError, match=r"no metadata\.json") as caught:
+        load(stub)
+    assert str(caught.value).startswith(f"{stub}:4: [Models/model]: {tmp_path}/empty")
+
+
+def test_path_of_an_included_block_is_in_the_file_that_holds_it(tmp_path: Path) -> None:
+    (tmp_path / "block.i").write_text(block("gone"))
+    stub = write(tmp_path, "# The model is elsewhere.\n!include block.i\n")
+    with pytest.raises(FileNotFoundError) as caught:
+        load(stub)
+    assert str(caught.value).startswith(f"{tmp_path}/block.i:4: [Models/model]: ")
+
+
+def test_replaced_path_is_in_no_line_of_the_file(tmp_path: Path) -> None:
+    stub = write(tmp_path, block("gone"))
+    replaced = neml2.load_input(stub, additional_args=["Models/model/artifact_path:='away'"])
+    with pytest.raises(FileNotFoundError) as caught:
+        replaced.get_model("model")
+    assert str(caught.value).startswith(f"{stub}: [Models/model]: {tmp_path}/away")
 
 
 def test_missing_artifact_path(tmp_path: Path) -> None:
@@ -149,14 +167,16 @@ def test_missing_artifact_path(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as caught:
         load(stub)
     assert str(caught.value) == (
-        f"{stub}: [Models/model] has no 'artifact_path'; expected the folder that neml2-compile "
+        f"{stub}:2: [Models/model] has no 'artifact_path'; expected the folder that neml2-compile "
         "wrote, absolute or relative to the input file. Add the option."
     )
 
 
 def test_unknown_option(elasticity: CompiledCase, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="devise"):
-        load(write(tmp_path, block(elasticity.root, "devise = 'cpu'")))
+    stub = write(tmp_path, block(elasticity.root, "chain_rule = true", "devise = 'cpu'"))
+    with pytest.raises(ValueError, match="devise") as caught:
+        load(stub)
+    assert str(caught.value).startswith(f"{stub}:5: [model] (type='AOTIModel'): unknown option")
 
 
 def test_unsupported_schema_names_found_and_supported(
@@ -340,8 +360,9 @@ def test_linear_solver_as_solver_is_refused(elasticity: CompiledCase, tmp_path: 
     with pytest.raises(errors.InputError) as caught:
         load(stub)
     assert str(caught.value) == (
-        f"{stub}: [Solvers/lu] is a DenseLU, which solves no nonlinear system; expected one of "
-        "Newton, NewtonWithLineSearch. Name such a block as the solver of the model."
+        f"{stub}:4: [Models/model]: [Solvers/lu] is a DenseLU, which solves no nonlinear system; "
+        "expected one of Newton, NewtonWithLineSearch. Name such a block as the solver of the "
+        "model."
     )
 
 

@@ -163,8 +163,9 @@ USERS_OF_HOST = {
     "typed.py",
     "cli/host.py",
     "cli/binary_probe.py",
+    "testing/running.py",
 }
-USERS_OF_HOST_PARSER = {"stub.py", "cli/target.py"}
+USERS_OF_HOST_PARSER = {"stub.py", "cli/target.py", "testing/input_file.py"}
 WITHOUT_TORCH = {
     "__init__.py",
     "activation.py",
@@ -329,10 +330,36 @@ def test_command_imports_libraries_where_it_runs_only(path: Path) -> None:
     assert set(_at_import_time(path)) <= known
 
 
-def test_nothing_but_the_command_line_knows_the_command_line() -> None:
-    users = {_module_name(path) for path in _modules() if "cli" in _ours(path)}
+def test_nothing_but_tests_of_input_files_knows_parts_of_the_command_line() -> None:
+    known = {
+        (_module_name(path), name.split(".")[2])
+        for path in _modules()
+        for name in _imports(path)
+        if name.startswith(f"{NAME}.cli.") and path.parent.name != "cli"
+    }
+    users = {user for user, _ in known}
 
-    assert {name for name in users if not name.startswith("cli/")} == set()
+    assert {user for user in users if not user.startswith("testing/")} == set()
+    assert {part for _, part in known} <= {"host", "history", "outcome"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "testing").glob("*.py")), ids=_module_name)
+def test_pytest_plugin_imports_torch_and_host_where_drivers_run_only(path: Path) -> None:
+    known = set(sys.stdlib_module_names) | {NAME, "_neml2_aoti_plugin_pytest", "pytest"}
+
+    assert set(_at_import_time(path)) <= known
+
+
+def test_nothing_but_pytest_knows_the_pytest_plugin() -> None:
+    users = {_module_name(path) for path in _modules() if "testing" in _ours(path)}
+
+    assert {name for name in users if not name.startswith("testing/")} == set()
+
+
+def test_what_pytest_loads_imports_neither_package_nor_host() -> None:
+    imported = set(_at_import_time(PROJECT / "_neml2_aoti_plugin_pytest.py"))
+
+    assert imported <= {*sys.stdlib_module_names, "pytest"}
 
 
 def test_autoload_module_imports_the_standard_library_only_until_it_is_needed() -> None:

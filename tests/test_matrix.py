@@ -14,6 +14,8 @@ RECORD = """
   <testcase classname="tests.test_examples" name="test_runs[crystal]">
     <failure message="no"/>
   </testcase>
+  <testcase classname="inputs.crystal.model.i" name="regression[native]"/>
+  <testcase classname="inputs.elasticity.model.i" name="regression[native]"/>
   <testcase classname="tests.model.test_parity" name="test_agrees"/>
   <testcase classname="tests.model.test_parity" name="test_on_gpu">
     <skipped message="no GPU"/>
@@ -49,9 +51,10 @@ def test_table_has_a_row_per_file_and_a_column_per_pair() -> None:
     ]
     assert lines[0][1] == "torch 2.13.0, neml2 3.0.6"
     assert lines[2:] == [
+        ["inputs", "2/0/0", "-"],
         ["model.test_parity", "1/1/1", "-"],
         ["test_examples", "1/1/0", "1/0/0"],
-        ["all", "2/2/1", "1/0/0"],
+        ["all", "4/2/1", "1/0/0"],
         ["verdict", "NOT GREEN", "green"],
         ["time", "61 s", "61 s"],
     ]
