@@ -43,7 +43,7 @@ def main() -> None:
 
 def _compiled(model_file: Path, recipe: Recipe) -> CompiledCase:
     for (case, variant), known in RECIPES.items():
-        if known == recipe and input_file(case) == model_file:
+        if known == recipe and input_file(case).read_bytes() == model_file.read_bytes():
             return compiled(case, variant=variant)
     return compile_input(model_file, recipe, name=f"document_{model_file.parent.name}")
 

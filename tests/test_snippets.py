@@ -97,7 +97,7 @@ def _scratch(tmp_path: Path) -> Path:
     """What pages start from: ``inputs/``, and ``neml2-compile`` as the tests have it."""
     scratch = tmp_path / "work"
     (scratch / "bin").mkdir(parents=True)
-    (scratch / "inputs").symlink_to(PROJECT / "inputs")
+    shutil.copytree(PROJECT / "inputs", scratch / "inputs")
     program = scratch / "bin" / "neml2-compile"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {PROJECT}/tests/cached_compile.py "$@"\n')
     program.chmod(0o755)
@@ -110,7 +110,12 @@ def _environment(scratch: Path) -> dict[str, str]:
     )
     # What make hands to the programs that it starts would also count for those of the page.
     inherited = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-    return inherited | {"PATH": path, "MPLBACKEND": "agg", "NO_COLOR": "1"}
+    return inherited | {
+        "PATH": path,
+        "PYTHONPATH": str(PROJECT / "tests"),  # for inputs/conftest.py
+        "MPLBACKEND": "agg",
+        "NO_COLOR": "1",
+    }
 
 
 # --- the runner itself
