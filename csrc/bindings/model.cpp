@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "bindings/bindings.h"
+#include "bindings/in_flight.h"
 #include "bindings/observed_model.h"
 #include "errors.h"
 #include "numerics/convergence_error.h"
@@ -128,9 +129,12 @@ bool is_tracked(const ObservedModel & model, const Request & request)
          model.parameters().any([](const at::Tensor & slot) { return is_tracked(slot); });
 }
 
-/// Lets Python handle signals, such as that of Ctrl-C, now and then. True if the handler raised.
-bool has_pending_signal()
+/// Lets Python handle signals, such as that of Ctrl-C, now and then. True if the handler raised,
+/// and when Python exits.
+bool is_to_end()
 {
+  if (is_to_stand_still())
+    return true;
   using Clock = std::chrono::steady_clock;
   constexpr auto interval = std::chrono::milliseconds(50);
   thread_local Clock::time_point last;
@@ -150,7 +154,7 @@ auto run(const ObservedModel & observed, Request & request, const py::object & s
 {
   std::vector<SolveRecord> records;
   request.records = &records;
-  request.is_interrupted = has_pending_signal;
+  request.is_interrupted = is_to_end;
   const auto report = [&]
   {
     if (!records.empty())
@@ -160,6 +164,7 @@ auto run(const ObservedModel & observed, Request & request, const py::object & s
   {
     auto results = [&]
     {
+      const CallInFlight in_flight;
       const py::gil_scoped_release unlocked;
       return operation();
     }();
@@ -173,6 +178,8 @@ auto run(const ObservedModel & observed, Request & request, const py::object & s
   }
   catch (const Interrupted &)
   {
+    if (is_to_stand_still())
+      stand_still();
     throw py::error_already_set(); // what the signal's handler raised
   }
 }

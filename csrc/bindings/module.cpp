@@ -1,6 +1,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings/bindings.h"
+#include "bindings/in_flight.h"
 #include "operators/opaque_pow.h"
 
 namespace py = pybind11;
@@ -11,6 +12,7 @@ PYBIND11_MODULE(_runtime, module)
   module.doc() = "Compiled runtime of neml2_aoti_plugin; see neml2_aoti_plugin.Model.";
   module.attr("BUILT_WITH_TORCH") = NEML2_AOTI_BUILT_WITH_TORCH;
   bind_errors();
+  bind_shutdown();
   bind_description(module);
   bind_model(module);
   module.def("has_opaque_pow", &has_opaque_pow,
