@@ -10,7 +10,7 @@ import torch
 from torch.compiler import is_compiling
 
 from neml2_aoti_plugin.artifact import read_artifact
-from neml2_aoti_plugin.artifact.library_cache import default_cache
+from neml2_aoti_plugin.artifact.library_cache import default_cache, usable_library
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
 from neml2_aoti_plugin.autograd import Differentiation, is_tracked
 from neml2_aoti_plugin.errors import InputError
@@ -26,7 +26,7 @@ _Tensors = Mapping[str, torch.Tensor]
 def _unpacker() -> Callable[[str], str] | None:
     """Where the core finds the library of a package; ``None``: it unpacks packages itself."""
     cache = default_cache()
-    return None if cache is None else lambda package: str(cache.library(Path(package)))
+    return None if cache is None else lambda package: str(usable_library(cache, Path(package)))
 
 
 class Model:
