@@ -23,6 +23,10 @@ PACKAGE_FILES := pyproject.toml setup.cfg setup.py README.md LICENSE \
 
 PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
+FUZZ_SECONDS ?= 60
+FUZZ_COUNT ?= 10000
+SOAK_CALLS ?= 100000
+SANITIZER ?= address
 COMPILE_JOBS ?= 2
 # The core of the suite is what another release of torch or neml2 could break.
 # Under another neml2 than the usual one every artifact would have to be compiled again, by that release.
@@ -55,6 +59,7 @@ help: ## list the commands
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON) TORCH=$(TORCH) NEML2=$(NEML2) VENV=$(VENV) PYTEST_FLAGS=$(PYTEST_FLAGS)"
 	@echo "           BENCH_FLAGS=$(BENCH_FLAGS) MATRIX=$(MATRIX)"
+	@echo "           FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_COUNT=$(FUZZ_COUNT) SOAK_CALLS=$(SOAK_CALLS) SANITIZER=$(SANITIZER)"
 
 # --- environment
 
@@ -105,9 +110,38 @@ test: $(VENV)/.installed ## run the tests (PYTEST_FLAGS='-m "not slow"' for the 
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
 .PHONY: sanitize
-sanitize: $(VENV)/.installed ## run the C++ tests with the address and thread sanitizers
+sanitize: $(VENV)/.installed ## run the C++ tests with the address, undefined and thread sanitizers
 	NEML2_AOTI_TEST_SANITIZE=address $(BIN)/pytest tests/test_cpp.py -k 'without_torch'
+	NEML2_AOTI_TEST_SANITIZE=undefined $(BIN)/pytest tests/test_cpp.py -k 'without_torch'
 	NEML2_AOTI_TEST_SANITIZE=thread $(BIN)/pytest tests/test_cpp.py -k 'without_torch'
+
+# The extension is built once more, in a folder of its own, and imported from there.
+SANITIZED := build/sanitized-$(SANITIZER)
+.PHONY: sanitize-python
+sanitize-python: $(VENV)/.installed ## call models with SANITIZER=address, undefined or thread built into the extension
+	NEML2_AOTI_SANITIZE=$(SANITIZER) $(BIN)/python setup.py -q build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	$(BIN)/python tests/sanitized.py $(SANITIZER) $(SANITIZED)/lib
+
+.PHONY: fuzz-metadata
+fuzz-metadata: $(VENV)/.installed ## look for metadata that break the reader, guided by coverage (FUZZ_SECONDS=60)
+	$(BIN)/python -m pip install -q atheris
+	$(BIN)/python fuzz/metadata.py --seconds $(FUZZ_SECONDS)
+
+.PHONY: fuzz-documents
+fuzz-documents: $(VENV)/.installed ## read metadata mutated at random, and tabulate the refusals (FUZZ_COUNT=10000)
+	$(BIN)/python fuzz/metadata.py --count $(FUZZ_COUNT)
+
+.PHONY: fuzz-cpp
+fuzz-cpp: $(VENV)/.installed ## look for inputs that break shapes, blocks and LU of the core (FUZZ_SECONDS=60; needs clang++)
+	$(BIN)/python fuzz/cpp_targets.py --seconds $(FUZZ_SECONDS)
+
+.PHONY: fuzz-packages
+fuzz-packages: $(VENV)/.installed ## load artifacts with damaged graphs, and tabulate the refusals (FUZZ_COUNT=10000)
+	$(BIN)/python fuzz/packages.py --count $(FUZZ_COUNT)
+
+.PHONY: soak
+soak: $(VENV)/.installed ## call models again and again and watch what the process holds (SOAK_CALLS=100000)
+	$(BIN)/python benchmarks/soak.py --calls $(SOAK_CALLS)
 
 .PHONY: smoke
 smoke: $(VENV)/.installed ## run a few central tests on another torch: make smoke TORCH=2.13.0

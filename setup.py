@@ -43,9 +43,21 @@ def _extension(torch, cpp_extension, pybind11):
         depends=depends,
         include_dirs=[str(Path("csrc").resolve()), pybind11.get_include()],
         define_macros=[("NEML2_AOTI_BUILT_WITH_TORCH", f'"{torch.__version__}"')],
-        extra_compile_args=["-O3", "-g0", "-std=c++20", "-Wall", "-fvisibility=hidden", *openmp],
-        extra_link_args=openmp,
+        extra_compile_args=[
+            *("-O3", "-g0", "-std=c++20", "-Wall", "-fvisibility=hidden"),
+            *openmp,
+            *_sanitizer_flags(),
+        ],
+        extra_link_args=[*openmp, *_sanitizer_flags()],
     )
+
+
+def _sanitizer_flags() -> list[str]:
+    """What ``make sanitize-python`` builds with."""
+    sanitizer = os.environ.get("NEML2_AOTI_SANITIZE")
+    if not sanitizer:
+        return []
+    return [f"-fsanitize={sanitizer}", "-O1", "-g1", "-fno-omit-frame-pointer"]
 
 
 def _build_command(torch, cpp_extension):

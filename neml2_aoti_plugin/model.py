@@ -11,7 +11,7 @@ import torch
 from torch.compiler import is_compiling
 
 from neml2_aoti_plugin.artifact import read_artifact
-from neml2_aoti_plugin.artifact.library_cache import default_cache
+from neml2_aoti_plugin.artifact.library_cache import default_cache, usable_library
 from neml2_aoti_plugin.artifact.lock import Lock
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
 from neml2_aoti_plugin.autograd import Differentiation, is_tracked
@@ -37,7 +37,7 @@ def _unpacker(lock: Lock | None) -> Callable[[str], str] | None:
     def find(package: str) -> str:
         if lock is not None:  # it was verified when the model was opened, which may be long ago
             lock.verify_file(Path(package))
-        return str(cache.library(Path(package)))
+        return str(usable_library(cache, Path(package)))
 
     return find
 

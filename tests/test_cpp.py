@@ -3,7 +3,8 @@
 Two executables: ``pure`` is compiled without torch in sight, which proves that what claims to need
 only the standard library does; ``solver`` links ATen, with graphs written in C++ in place of
 compiled ones. ``NEML2_AOTI_TEST_SANITIZE`` builds ``pure``, where all threads are started, with
-sanitizers: ``address`` also finds undefined behaviour, ``thread`` finds data races.
+sanitizers: ``address`` finds overruns and undefined behaviour, ``undefined`` the latter alone,
+``thread`` finds data races.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ FLAGS = (
 SANITIZERS = {
     "": (),
     "address": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"),
+    "undefined": ("-fsanitize=undefined", "-fno-sanitize-recover=all", "-g"),
     "thread": ("-fsanitize=thread", "-g"),
 }
 

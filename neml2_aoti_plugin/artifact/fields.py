@@ -27,6 +27,14 @@ MAX_INTEGER = 2**31 - 1
 MAX_ELEMENTS = 2**40
 """Bound on the product of a shape's extents, so that no later product can overflow 64 bits."""
 
+MAX_AXES = 64
+"""As many as tensors have at most. Products of far more extents would take for ever."""
+
+MAX_NAMES = 1024
+"""Bound on a list of variables, far above real ones: some lists hold every pair of two others."""
+
+_MAX_SHOWN = 80
+
 _EnumT = TypeVar("_EnumT", bound=enum.Enum)
 _MISSING = object()
 
@@ -157,7 +165,10 @@ class Fields:
             _is_integer(extent) and 0 <= extent <= MAX_INTEGER for extent in value
         ):
             raise self.error(key, f"a list of integers from 0 to {MAX_INTEGER}")
-        if math.prod(value) > MAX_ELEMENTS:
+        if len(value) > MAX_AXES:
+            raise self.error(key, f"a shape of at most {MAX_AXES} axes")
+        # An extent of zero must not hide what the others amount to.
+        if math.prod(extent or 1 for extent in value) > MAX_ELEMENTS:
             raise self.error(key, f"a shape of at most {MAX_ELEMENTS} elements")
         return tuple(value)
 
@@ -235,6 +246,8 @@ class Fields:
     ) -> tuple[Fields, ...]:
         """A list of objects with distinct names, each of ``known`` if given."""
         entries = self.objects(key)
+        if len(entries) > MAX_NAMES:
+            raise self.error(key, f"a list of at most {MAX_NAMES} objects")
         seen: set[str] = set()
         for entry in entries:
             name = entry.text("name")
@@ -261,9 +274,9 @@ class Fields:
 
 
 def enumeration(names: Iterable[str], limit: int = 12) -> str:
-    """Names for a message, cut after ``limit``."""
+    """Names for a message, cut after ``limit``; what is long or cannot be printed is escaped."""
     listed = list(names)
-    shown = ", ".join(listed[:limit])
+    shown = ", ".join(map(_shown_name, listed[:limit]))
     if len(listed) > limit:
         return f"{shown} and {len(listed) - limit} more"
     return shown or "(there are none)"
@@ -295,4 +308,8 @@ def _is_bare_file_name(name: str) -> bool:
 def _shown(value: Any) -> str:
     """A found value for a message: words in quotes, the rest as JSON, cut to one short line."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, allow_nan=True)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def _shown_name(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _MAX_SHOWN else _shown(name)

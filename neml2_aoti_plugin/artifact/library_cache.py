@@ -5,21 +5,27 @@
     <cache>/packages/<file>.json    content and facts of a package file, by its inode and times
     <cache>/libraries/<content>/    the library of a package with that content, ready to open
 
-Entries are made aside and renamed into place, so that processes may share a cache: they see an
-entry whole or not at all. The libraries used longest ago go when there are too many of them; a
-library that some process has open stays usable there.
+Entries are made aside (under a name that begins with a dot) and renamed into place, and moved
+aside before they are removed, so that processes may share a cache and be killed at any moment:
+others see an entry whole or not at all. What a killed process left aside goes an hour later. The
+libraries used longest ago go when there are too many of them; a library that some process has open
+stays usable there. What cannot be kept, for want of space or of the right to write, is made anew.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
+import time
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,13 +38,25 @@ from neml2_aoti_plugin.artifact.package import (
     library_members,
 )
 from neml2_aoti_plugin.artifact.signature import GraphArgument
+from neml2_aoti_plugin.errors import ArtifactError
 
 FOLDER_VARIABLE = "NEML2_AOTI_PLUGIN_CACHE"
 LIMIT_VARIABLE = "NEML2_AOTI_PLUGIN_CACHE_MB"
 DEFAULT_LIMIT_MB = 1024
 _OFF = ("0", "off", "false", "no")
-_FORMAT = 1
+_FORMAT = 2
 """Part of every name; another number where what an entry holds changes."""
+
+_DIGEST = re.compile(r"[0-9a-f]{40}")
+
+MOST_ENTRIES = 2048
+"""Of ``packages``, a few kilobytes each. Packages that have gone leave theirs behind."""
+
+_LEFT_OVER_SECONDS = 3600.0
+"""No entry takes this long to make: what lies aside for longer belongs to nobody."""
+
+_ATTEMPTS = 3
+"""Other processes may remove what was just found."""
 
 _log = logging.getLogger(__name__)
 
@@ -113,45 +131,64 @@ class LibraryCache:
         Raises ArtifactError for a damaged package and OSError where it cannot be unpacked.
         """
         folder = self._libraries / self._known(package).content
-        if not folder.is_dir():
-            self._unpack(package, folder)
-            self._trim(keep=folder)
-        with contextlib.suppress(OSError):  # gone in between: opening the library says so
-            os.utime(folder)
-        return folder / (folder / "library").read_text()
+        for _ in range(_ATTEMPTS):
+            library = _library_in(folder)
+            if library is None:
+                self._unpack(package, folder)
+                self._trim(keep=folder)
+            else:
+                with contextlib.suppress(OSError):  # gone in between: opening the library says so
+                    os.utime(folder)
+                return library
+        raise OSError(f"{folder}: goes as soon as it is there; others remove it")
 
     def _known(self, package: Path) -> _Known:
-        entry = self._packages / f"{_identity(package)}.json"
+        identity = _identity(package)
+        entry = self._packages / f"{identity}.json"
         known = _read_entry(entry, package)
         if known is None:
-            facts = inspect_package(package)
-            known = _Known(_content(package), facts)
-            text = json.dumps({"content": known.content, "facts": _to_json(facts)})
-            _write_aside(entry, text)
+            known = _Known(_digest(_read(package)), inspect_package(package))
+            if _identity(package) != identity:
+                raise _changed(package)
+            self._keep(entry, known)
         return known
 
+    def _keep(self, entry: Path, known: _Known) -> None:
+        text = json.dumps({"content": known.content, "facts": _to_json(known.facts)})
+        try:
+            _write_aside(entry, text)
+            self._trim_packages()
+        except OSError as error:
+            _log.info("%s is not kept: %s", entry, error)
+
     def _unpack(self, package: Path, folder: Path) -> None:
+        content = _read(package)
+        if _digest(content) != folder.name:
+            raise _changed(package)
         aside = Path(tempfile.mkdtemp(dir=self._libraries, prefix="."))
         try:
-            with zipfile.ZipFile(package) as archive:
-                library, members = library_members(archive.infolist())
-                for member in members:
-                    if is_source(member):
-                        continue
-                    target = aside / Path(member.filename).name
-                    with archive.open(member) as source, target.open("xb") as sink:
-                        shutil.copyfileobj(source, sink)
-            (aside / "library").write_text(Path(library.filename).name)
+            _write_library(content, aside)
+            if _library_in(folder) is None:
+                self._remove(folder)  # what is left of one that was not whole
             aside.rename(folder)
         except OSError:
-            shutil.rmtree(aside, ignore_errors=True)
-            if not folder.is_dir():  # else another process was faster
+            if _library_in(folder) is None:  # else another process was faster
                 raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _remove(self, folder: Path) -> None:
+        """At once for others, also if this process is killed while it removes the files."""
+        aside = Path(tempfile.mkdtemp(dir=self._libraries, prefix="."))
+        with contextlib.suppress(OSError):  # not there, or another process was faster
+            folder.rename(aside / "removed")
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _trim(self, keep: Path) -> None:
         """Remove the libraries that were used longest ago, as far as there are too many."""
+        _remove_left_overs(self._libraries)
         found = []
-        for folder in self._libraries.iterdir():
+        for folder in _entries_of(self._libraries):
             with contextlib.suppress(OSError):  # other processes trim, too
                 size = sum(file.stat().st_size for file in folder.iterdir())
                 found.append((folder.stat().st_mtime, size, folder))
@@ -160,8 +197,124 @@ class LibraryCache:
             if excess <= 0:
                 return
             if folder != keep:
-                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):  # no space to move it to: next time
+                    self._remove(folder)
                 excess -= size
+
+    def _trim_packages(self) -> None:
+        """Remove the entries that were written longest ago, once there are too many."""
+        entries = _entries_of(self._packages)
+        if len(entries) <= MOST_ENTRIES:
+            return
+        _remove_left_overs(self._packages)
+        times = []
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                times.append((entry.stat().st_mtime, entry))
+        for _, entry in sorted(times)[: len(entries) - MOST_ENTRIES * 3 // 4]:
+            entry.unlink(missing_ok=True)
+
+
+# -- without a cache -----------------------------------------------------------------------------
+
+
+def usable_library(cache: LibraryCache, package: Path) -> Path:
+    """The library of the package: that of the cache, or one for this process alone where the cache
+    cannot hold it.
+
+    Raises ArtifactError for a damaged package, and OSError where there is no place at all.
+    """
+    try:
+        return cache.library(package)
+    except OSError as error:
+        _log.warning("%s is unpacked for this process alone: %s", package, error)
+        cause = error
+    try:
+        return _unpack_privately(package)
+    except OSError as error:
+        raise OSError(
+            f"{package} cannot be unpacked, neither into the cache ({cause}) nor into "
+            f"'{tempfile.gettempdir()}' ({error}); expected a place for its library. Make space, "
+            f"or set {FOLDER_VARIABLE} or TMPDIR to a folder that has some"
+        ) from error
+
+
+def _unpack_privately(package: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="neml2_aoti_plugin-"))
+    atexit.register(_remove_own, folder, os.getpid())
+    _write_library(_read(package), folder)
+    library = _library_in(folder)
+    if library is None:
+        raise OSError(f"{folder}: the library is not what was written")
+    return library
+
+
+def _remove_own(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not in a forked child
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+def _read(package: Path) -> bytes:
+    try:
+        return package.read_bytes()
+    except OSError as error:
+        raise _unreadable(package, error) from error
+
+
+def _unreadable(package: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"{package}: cannot be read ({error}); expected a compiled graph.")
+
+
+def _changed(package: Path) -> ArtifactError:
+    return ArtifactError(
+        f"{package}: changed while it was being read; expected a file that stays as it is. "
+        "Open the artifact again once it has been written."
+    )
+
+
+def _write_library(package: bytes, folder: Path) -> None:
+    """Unpack the library and what is beside it; ``library`` names it and is written last."""
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        library, members = library_members(archive.infolist())
+        for member in members:
+            if is_source(member):
+                continue
+            target = folder / Path(member.filename).name
+            with archive.open(member) as source, target.open("xb") as sink:
+                shutil.copyfileobj(source, sink)
+    name = Path(library.filename).name
+    (folder / "library").write_text(f"{name}\n{library.file_size}\n")
+
+
+def _library_in(folder: Path) -> Path | None:
+    """The library of an entry; ``None`` where there is no entry or a part of one."""
+    try:
+        name, size = (folder / "library").read_text().split("\n")[:2]
+        library = folder / name
+        return library if library.stat().st_size == int(size) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _entries_of(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _remove_left_overs(folder: Path) -> None:
+    """What processes that were killed had begun to make or to remove."""
+    now = time.time()
+    for path in folder.glob(".*"):
+        with contextlib.suppress(OSError):
+            # A clock that was set back leaves times in the future.
+            if abs(now - path.stat().st_mtime) < _LEFT_OVER_SECONDS:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def _check_private(folder: Path) -> None:
@@ -175,7 +328,10 @@ def _check_private(folder: Path) -> None:
 
 def _identity(package: Path) -> str:
     """Of the file as it is now: whatever is written to it changes its times."""
-    found = package.stat()
+    try:
+        found = package.stat()
+    except OSError as error:
+        raise _unreadable(package, error) from error
     parts = (
         _FORMAT,
         found.st_dev,
@@ -187,17 +343,20 @@ def _identity(package: Path) -> str:
     return "-".join(f"{part:x}" for part in parts)
 
 
-def _content(package: Path) -> str:
-    digest = hashlib.blake2b(digest_size=20, person=f"format {_FORMAT}".encode())
-    digest.update(package.read_bytes())
-    return digest.hexdigest()
+def _digest(content: bytes) -> str:
+    person = f"format {_FORMAT}".encode()
+    return hashlib.blake2b(content, digest_size=20, person=person).hexdigest()
 
 
 def _write_aside(target: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    Path(name).rename(target)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        Path(name).rename(target)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 # -- entries -------------------------------------------------------------------------------------
@@ -206,8 +365,11 @@ def _write_aside(target: Path, text: str) -> None:
 def _read_entry(entry: Path, package: Path) -> _Known | None:
     try:
         written = json.loads(entry.read_text())
-        return _Known(written["content"], _from_json(written["facts"], package))
-    except (OSError, ValueError, KeyError, TypeError):
+        content = written["content"]
+        if not _DIGEST.fullmatch(content):
+            return None
+        return _Known(content, _from_json(written["facts"], package))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # none yet, or not what was written: it is made anew
 
 

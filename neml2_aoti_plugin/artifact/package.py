@@ -13,13 +13,15 @@ Loading unpacks it and runs the library, so whatever can be wrong is found here 
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from neml2_aoti_plugin.artifact.archive import ambiguity
 from neml2_aoti_plugin.artifact.device import device_family
 from neml2_aoti_plugin.artifact.fields import enumeration
 from neml2_aoti_plugin.artifact.machine import Machine, architecture
@@ -63,31 +65,52 @@ class PackageFacts:
         return OPAQUE_POW in self.operators
 
 
+_FOREIGN_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,  # names that are no UTF-8, offsets before the file
+    OverflowError,
+    NotImplementedError,
+)
+"""What ``zipfile`` raises for one or another kind of damage."""
+
+
 def inspect_package(file: Path) -> PackageFacts:
     """Check the archive (members, checksums) and read what it says of itself."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            _check_members(file, members)
-            _check_contents(file, archive, members)
-            model_members = [member for member in members if _in_model_folder(member)]
-            _check_library(file, model_members)
-            facts = _read_own_metadata(file, archive, model_members)
-            operators = _read_operators(file, archive, model_members)
-            arguments = _read_arguments(archive, model_members)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        with file.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            return _inspect(file, stream, archive)
+    except ArtifactError:
+        raise
+    except _FOREIGN_ERRORS as error:
         raise ArtifactError(
             f"{file}: not readable as a zip archive ({error}); expected a compiled graph. "
             + _REPLACE
         ) from error
+
+
+def _inspect(file: Path, stream: BinaryIO, archive: zipfile.ZipFile) -> PackageFacts:
+    members = archive.infolist()
+    _check_members(file, members)
+    if found := ambiguity(stream, members):
+        raise ArtifactError(
+            f"{file}: the archive can be read in more than one way: {found}. {_REPLACE}"
+        )
+    _check_contents(file, archive, members)
+    model_members = [member for member in members if _in_model_folder(member)]
+    _check_library(file, model_members)
+    facts = _read_own_metadata(file, archive, model_members)
     return PackageFacts(
         file=file,
         device=facts.get("AOTI_DEVICE_KEY"),
         platform=facts.get("AOTI_PLATFORM"),
         architecture=facts.get("AOTI_MACHINE"),
         cpu_isa=facts.get("AOTI_CPU_ISA"),
-        operators=operators,
-        arguments=arguments,
+        operators=_read_operators(file, archive, model_members),
+        arguments=_read_arguments(archive, model_members),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from neml2_aoti_plugin.artifact.device import KNOWN_DTYPES, KNOWN_FAMILIES
@@ -43,7 +44,7 @@ def read_manifest(
     scope.provide(variable.name for variable in inputs)
     segments = tuple(_read_segment(fields, root, scope) for fields in root.objects("segments"))
     root.named_objects("outputs", scope.available, "the master inputs and what segments compute")
-    output_names = [variable.name for variable in outputs]
+    output_names = {variable.name for variable in outputs}
     return Manifest(
         schema_version=written_version,
         metadata_file=metadata_file,
@@ -52,10 +53,10 @@ def read_manifest(
         outputs=outputs,
         parameters=parameters,
         derivatives=_read_derivatives(
-            root, "derivatives", output_names, [variable.name for variable in inputs]
+            root, "derivatives", output_names, {variable.name for variable in inputs}
         ),
         parameter_derivatives=_read_derivatives(
-            root, "parameter_derivatives", output_names, list(scope.parameters)
+            root, "parameter_derivatives", output_names, scope.parameters
         ),
         segments=segments,
     )
@@ -68,7 +69,7 @@ def _read_segment(fields: Fields, root: Fields, scope: Scope) -> ForwardSegment 
 
 
 def _read_derivatives(
-    root: Fields, key: str, outputs: list[str], columns: list[str]
+    root: Fields, key: str, outputs: Collection[str], columns: Collection[str]
 ) -> tuple[tuple[str, str], ...]:
     pairs = root.name_pairs(key)
     for index, (output, column) in enumerate(pairs):
@@ -81,6 +82,7 @@ def _read_derivatives(
 def read_recorded_leaf(root: Fields) -> tuple[str, str]:
     """(device, dtype) that a file records which describes one leaf only."""
     device = root.text("device")
-    if device.partition(":")[0] not in KNOWN_FAMILIES:
+    family, colon, index = device.partition(":")
+    if family not in KNOWN_FAMILIES or (colon and not (index.isascii() and index.isdigit())):
         raise root.error("device", f"one of {enumeration(KNOWN_FAMILIES)}")
     return device, root.word("dtype", *KNOWN_DTYPES)

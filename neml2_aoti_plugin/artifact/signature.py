@@ -23,12 +23,13 @@ from typing import Any, TypeAlias
 Extents: TypeAlias = tuple[int | None, ...]
 """A shape as traced; ``None`` for an extent that may vary."""
 
-_NAME = re.compile(r'\binputs_info_\[(\d+)\]\.name = "(\w+)";')
+_NAME = re.compile(r'\binputs_info_\[(\d{1,9})\]\.name = "(\w+)";')
 _DTYPE = re.compile(r"\b(\w+)_expected_dtype = aoti_torch_dtype_(\w+)\(\);")
-_FIXED = re.compile(r"\bif \((\d+)L? != (\w+)_size\[(\d+)\]\)")
-_VARYING = re.compile(r"\bif \((\w+)_size\[(\d+)\] [<>] \d+L?\)")
-_STRIDE = re.compile(r"\bif \(\d+L? != (\w+)_stride\[(\d+)\]\)")
-_CALL_SPEC = re.compile(r'\bin_spec_ = R"\((.*?)\)";', re.DOTALL)
+_FIXED = re.compile(r"\bif \((\d{1,18})L? != (\w+)_size\[(\d{1,9})\]\)")
+_VARYING = re.compile(r"\bif \((\w+)_size\[(\d{1,9})\] [<>] \d+L?\)")
+_STRIDE = re.compile(r"\bif \(\d+L? != (\w+)_stride\[(\d{1,9})\]\)")
+_CALL_SPEC = re.compile(r'\bin_spec_ = R"\(')
+_CALL_SPEC_END = ')";'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,9 @@ def _read_type_names(source: str, count: int) -> list[str | None]:
         return unknown
     try:
         # A version, and a tree: ((arguments), {keywords}).
-        tree = json.loads(found.group(1))[1]
+        tree = json.loads(source[found.end() : source.index(_CALL_SPEC_END, found.end())])[1]
         leaves = [leaf for child in tree["children_spec"] for leaf in _leaves(child, None)]
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return unknown
     return leaves if len(leaves) == count else unknown
 

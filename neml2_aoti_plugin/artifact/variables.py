@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from neml2_aoti_plugin.artifact.fields import Fields, enumeration
@@ -25,11 +26,11 @@ def _public_names(root: Fields, kind: str, names: Sequence[str]) -> Mapping[str,
 def _check_aliases(
     aliases: Fields, kind: str, renamed: Mapping[str, str], public: Mapping[str, str]
 ) -> None:
-    taken = list(public.values())
+    taken = Counter(public.values())
     for name, alias in renamed.items():
         if name not in public:
             raise aliases.error(kind, f"keys that are names of {kind}: {enumeration(public)}")
-        if taken.count(alias) > 1:
+        if taken[alias] > 1:
             raise aliases.object(kind).error(name, f"a name that no other of the {kind} has")
 
 

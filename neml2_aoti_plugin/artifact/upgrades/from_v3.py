@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neml2_aoti_plugin.artifact.fields import MAX_NAMES
 from neml2_aoti_plugin.artifact.upgrades.base_shapes import with_base_shapes
 from neml2_aoti_plugin.artifact.upgrades.segments import (
     map_forward_segments,
@@ -31,13 +32,17 @@ def upgrade(document: Mapping[str, Any]) -> dict[str, Any]:
     if "segments" in document:
         result["segments"] = map_forward_segments(document, _forward_segment)
         result["segments"] = map_implicit_segments(result, _implicit_segment)
-    result["derivatives"] = [
-        [output, input_]
-        for output in names_of(document.get("outputs"))
-        for input_ in names_of(document.get("inputs"))
-    ]
+    result["derivatives"] = _all_pairs(document.get("outputs"), document.get("inputs"))
     result["parameter_derivatives"] = []
     return result
+
+
+def _all_pairs(outputs: Any, inputs: Any) -> list[list[Any]]:
+    """None for lists that the reader refuses for their length: their pairs would fill memory."""
+    names = names_of(outputs), names_of(inputs)
+    if max(map(len, names)) > MAX_NAMES:
+        return []
+    return [[output, input_] for output in names[0] for input_ in names[1]]
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
