@@ -126,7 +126,7 @@ def test_failure_shows_command_and_log_and_is_not_repeated(
 def test_interrupted_compilation_is_repeated(tmp_path: Path, calls: Calls, wanted: Request) -> None:
     artifact = ArtifactCache(tmp_path / "cache").get(wanted)
     (artifact.folder / "record.json").unlink()
-    assert ArtifactCache(tmp_path / "cache").get(wanted) == artifact
+    assert ArtifactCache(tmp_path / "cache").get(wanted).folder == artifact.folder
     assert len(calls()) == 2
 
 
