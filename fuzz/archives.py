@@ -252,6 +252,11 @@ def _wrong_count(sound: bytes, choices: Choices) -> bytes:
     return sound[:-14] + struct.pack("<2H", other, other) + sound[-10:]
 
 
+def _further_disk(sound: bytes, choices: Choices) -> bytes:
+    at = len(sound) - one_of(choices, (18, 16))
+    return sound[:at] + struct.pack("<H", 1) + sound[at + 2 :]
+
+
 def _name_that_is_no_text(sound: bytes, choices: Choices) -> bytes:
     start = sound.index(_DIRECTORY_SIGNATURE)
     flags = struct.pack("<H", _UTF8_NAME)
@@ -293,6 +298,13 @@ _STRUCTURAL: tuple[Callable[[bytes, Choices], bytes], ...] = (
     *(_library_twice, _library_twice_but_for_case, _two_libraries, _name_that_leads_out),
     *(_symbolic_link, _another_top_folder, _compressed_bomb, _overlapping_members),
     *(_sizes_of_64_bits, _directory_of_64_bits, _bytes_before, _bytes_after, _comment),
-    *(_two_archives, _wrong_count, _name_that_is_no_text, _checksum, _member_left_out),
+    *(
+        _two_archives,
+        _wrong_count,
+        _further_disk,
+        _name_that_is_no_text,
+        _checksum,
+        _member_left_out,
+    ),
     _content_replaced,
 )

@@ -106,7 +106,10 @@ def _nudge(places: list[Place], choices: Choices) -> None:
     container, key = one_of(choices, places)
     value = container[key]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        container[key] = one_of(choices, (value + 1, value - 1, -value, float(value), bool(value)))
+        container[key] = one_of(
+            choices,
+            (value + 1, value - 1, -value, value * 0.5 if abs(value) < 2**60 else 0.5, bool(value)),
+        )
     elif isinstance(value, str):
         container[key] = one_of(choices, (value.upper(), value + " ", value[1:], [value]))
 

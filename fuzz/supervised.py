@@ -20,7 +20,10 @@ TRIES_PER_WORKER = 250
 """Then a fresh one: libraries that were opened stay in a process."""
 
 LONGEST_SECONDS = 120.0
-"""Of one try, which takes milliseconds: what takes longer hangs, however busy the machine is."""
+"""Of one try, which takes milliseconds: what takes longer hangs."""
+
+LONGEST_START_SECONDS = 900.0
+"""Until the first try begins: torch takes long to import on a busy machine."""
 
 
 @dataclass(slots=True)
@@ -78,10 +81,12 @@ def _lines(worker: subprocess.Popen[str]) -> Iterator[str | None]:
     assert stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(stdout, selectors.EVENT_READ)
+        patience = LONGEST_START_SECONDS
         while True:
-            if not selector.select(LONGEST_SECONDS):
+            if not selector.select(patience):
                 yield None
                 return
+            patience = LONGEST_SECONDS
             line = stdout.readline()
             if not line:
                 return

@@ -30,7 +30,7 @@ Solved solve(const Numbers & matrices, const Numbers & b, aoti::LuBatch batch, s
            "a pivot is a row at or below the diagonal");
   Numbers x = b;
   aoti::lu_solve(batch, factors.data(), pivots.data(), x.data(), x.data(), columns);
-  return {x, {is_singular.get(), is_singular.get() + batch.count}};
+  return {x, std::vector<bool>(is_singular.get(), is_singular.get() + batch.count)};
 }
 
 bool are_same(const double * first, const double * second, std::int64_t count)

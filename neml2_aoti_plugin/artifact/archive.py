@@ -40,7 +40,9 @@ def _directory_ambiguity(stream: BinaryIO, size: int, found: int) -> str | None:
     end = _read(stream, at, _END)
     if end is None or end[0] != b"PK\x05\x06" or end[-1] != 0:
         return "bytes follow its directory"
-    (_, _, _, _, count, length, offset, _) = end
+    (_, disk, first_disk, count_here, count, length, offset, _) = end
+    if disk or first_disk or count_here != count:
+        return "it names further disks"
     locator = _read(stream, at - _END64_LOCATOR.size, _END64_LOCATOR)
     if locator is not None and locator[0] == b"PK\x06\x07":
         at -= _END64_LOCATOR.size + _END64.size

@@ -63,6 +63,7 @@ def test_every_systematic_mutation_is_refused_or_harmless(sound: bytes, tmp_path
         ("comment", "bytes follow its directory"),
         ("two_archives", "its directory is not where it says"),
         ("directory_of_64_bits", "its 64-bit directory is not where it says"),
+        ("further_disk", "it names further disks"),
         ("wrong_count", "its directory counts 6 members and lists 7"),
     ],
 )
