@@ -119,7 +119,14 @@ def test_type_is_completed_with_what_it_is(editor: Editor) -> None:
 
 def test_options_that_are_not_given_yet_are_completed(editor: Editor) -> None:
     offered = completed(editor, opened(editor, "options"), 5, 4)
-    assert set(offered) == {"meta", "solver", "chain_rule"}
+    assert set(offered) == {
+        "meta",
+        "solver",
+        "chain_rule",
+        "on_failure",
+        "failure_folder",
+        "lock",
+    }
     assert "-d OUT:IN" in offered["chain_rule"]["documentation"]["value"]
     assert offered["chain_rule"]["detail"] == "bool"
 

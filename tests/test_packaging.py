@@ -173,4 +173,4 @@ def test_everything_for_users_is_in_one_extra(installed: Message) -> None:
     (listed,) = [each for each in required if re.search(r"extra == .all.", each)]
     (names,) = re.findall(r"^[\w-]+\[([\w,]+)\]", listed)
 
-    assert set(names.split(",")) == extras - {"all", "docs", "test"}
+    assert set(names.split(",")) == extras - {"all", "docs", "fuzz", "test"}

@@ -90,6 +90,9 @@ def test_server_of_the_editor_answers_in_json_only(interpreter: Interpreter) -> 
         "meta",
         "solver",
         "chain_rule",
+        "on_failure",
+        "failure_folder",
+        "lock",
     ]
     assert elasticity["result"]["type"] == "LinearIsotropicElasticity"
     assert "error" in error

@@ -137,6 +137,7 @@ def record_of(attempts: tuple[SolveAttempt, ...], missed: list[int]) -> SolveRec
         segment="plasticity",
         has_tangents=False,
         converged_mask=counts == counts,
+        status=torch.zeros_like(counts, dtype=torch.int8),
         iterations=counts,
         corrections=torch.zeros_like(counts),
         substeps=torch.ones_like(counts),
