@@ -144,6 +144,14 @@ class Soak:
         self.errors = Counter[str]()
         self.opened = len(cases)
 
+    def start_threads(self) -> None:
+        """Those that share a call are started by the first one that is shared, and stay; how many
+        share depends on the operation."""
+        for model in self._models:
+            for name, operation in OPERATIONS.items():
+                rows = max(ROWS) if name in VALUES_ONLY else ROWS_WITH_DERIVATIVES
+                operation(model, inputs_of(model, rows))
+
     def call(self, number: int) -> None:
         """One call; AssertionError where its result is not the first one of its kind."""
         chosen = self._random.randrange(len(self._models))
@@ -168,6 +176,7 @@ class Soak:
 
 def run(calls: int, seed: int) -> tuple[Soak, list[Held]]:
     soak = Soak([compiled(case) for case in CASES], seed)
+    soak.start_threads()
     start = time.perf_counter()
     samples = []
     for number in range(1, calls + 1):

@@ -8,6 +8,7 @@ import math
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,7 @@ def test_a_diverging_step_is_reported_and_run_again_from_its_folder(
     assert said["batch"] == [2, 3]
     assert set(said["status"]) == {RowStatus.ITERATION_LIMIT}
     assert said["settings"]["solver"]["miters"] == 4
-    assert said["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert said["versions"]["torch"] == metadata.version("torch")
     again = rerun(report)
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[-1] == "as reported"
