@@ -28,6 +28,7 @@ from neml2_aoti_plugin.errors import AOTIError, ArtifactError, InputError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from artifact_cache import CompiledCase, compiled
+from strained_rows import strained_rows
 
 Tensors = dict[str, torch.Tensor]
 
@@ -72,16 +73,8 @@ def held(calls: int, start: float) -> Held:
 
 
 def inputs_of(model: Model, rows: int) -> Tensors:
-    """An increment from rest that the number of rows determines."""
-    generator = torch.Generator().manual_seed(rows)
-    values: Tensors = {}
-    for variable in model.manifest.inputs:
-        shape = (rows, *(variable.sub_batch_shape or ()), *variable.base_shape)
-        values[variable.public_name] = torch.zeros(shape, dtype=model.dtype)
-    values["strain"] = 4e-3 * torch.rand(rows, 6, dtype=model.dtype, generator=generator)
-    if "t" in values:
-        values["t"] += 1.0
-    return values
+    """The same for every call of as many rows."""
+    return strained_rows(model, rows, seed=rows)
 
 
 def gradient(model: Model, inputs: Tensors) -> Tensors:

@@ -20,9 +20,10 @@ from neml2.types import TensorWrapper
 from neml2_aoti_plugin.artifact.manifest import Shape
 from neml2_aoti_plugin.chain_rule import ChainRule
 from neml2_aoti_plugin.errors import AOTIError, InputError, UnsupportedFeatureError
+from neml2_aoti_plugin.hit_blocks import location, option_names
 from neml2_aoti_plugin.model import Model
 from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER
-from neml2_aoti_plugin.stub import SolverConfig, location, option_names, read_stub
+from neml2_aoti_plugin.stub import SolverConfig, read_stub
 from neml2_aoti_plugin.typed import TypedBoundary, WrapperClass
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]

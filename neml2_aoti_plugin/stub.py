@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from neml2_aoti_plugin.artifact.manifest import NewtonSettings
 from neml2_aoti_plugin.artifact.trust import LockPolicy
 from neml2_aoti_plugin.errors import ArtifactNotFoundError, InputError
+from neml2_aoti_plugin.hit_blocks import blocks_of, location, option_names
 from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER, checked_action
 
 SolverConfig: TypeAlias = dict[str, Any]
@@ -126,24 +127,6 @@ def _path_option(node: Any, input_file: Path) -> str:
     return given[0]
 
 
-def location(node: Any, input_file: Path) -> str:
-    """``FILE:LINE`` of a block or an option, in the file that it was included from.
-
-    Without a line for an option that was replaced by a caller, which stands in no file.
-    """
-    file = input_file if node.filename == Path() else node.filename
-    if file.is_file() and node.line() > len(file.read_text(errors="replace").splitlines()):
-        return str(file)
-    return f"{file}:{node.line()}"
-
-
-def option_names(block: Any) -> list[str]:
-    """The options that a block gives, in its order."""
-    import nmhit
-
-    return [field.path() for field in block.children(nmhit.NodeType.Field)]
-
-
 def _place(node: Any, input_file: Path, option: str | None = None) -> str:
     """Where a message points to: a block of ``[Models]``, or the line of an option in it."""
     line = None if option is None else node.find(option)
@@ -190,7 +173,7 @@ def _solver_config(node: Any, factory: Any, name: str) -> SolverConfig:
     try:
         solver = factory.get_solver(name)
     except ValueError:
-        block = _solver_block(factory, name)
+        block = blocks_of(factory._root, "Solvers").get(name)
         if block is None or not _is_outdated(block):
             raise
         return _read_solver_block(block)
@@ -203,15 +186,6 @@ def _solver_config(node: Any, factory: Any, name: str) -> SolverConfig:
     config: Mapping[str, Any] = solver._solver_config()
     known = {*_DEFAULT_CONFIG, "substep_del_tol"}
     return _DEFAULT_CONFIG | {key: value for key, value in config.items() if key in known}
-
-
-def _solver_block(factory: Any, name: str) -> Any:
-    import nmhit  # the host's parser; not needed where no block has to be searched for
-
-    for section in factory._root.children(nmhit.NodeType.Section):
-        if section.path() == "Solvers" and (block := section.find(name)) is not None:
-            return block
-    return None
 
 
 def _is_outdated(block: Any) -> bool:

@@ -165,12 +165,13 @@ USERS_OF_HOST = {
     "cli/binary_probe.py",
     "testing/running.py",
 }
-USERS_OF_HOST_PARSER = {"stub.py", "cli/target.py", "testing/input_file.py"}
+USERS_OF_HOST_PARSER = {"hit_blocks.py", "cli/target.py", "testing/input_file.py"}
 WITHOUT_TORCH = {
     "__init__.py",
     "activation.py",
     "convergence.py",
     "errors.py",
+    "hit_blocks.py",
     "on_failure.py",
     "stub.py",
     "version.py",
@@ -183,6 +184,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "core_bridge.py": {"_core", "artifact"},
     "operators.py": {"_core", "artifact", "errors"},
     "solves.py": set(),
+    "hit_blocks.py": set(),
     "on_failure.py": {"errors"},
     "failure_report.py": {"artifact", "errors"},
     "solve_log.py": {"solves"},
@@ -202,7 +204,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
         "solve_log",
         "traced",
     },
-    "stub.py": {"artifact", "errors", "on_failure"},
+    "stub.py": {"artifact", "errors", "hit_blocks", "on_failure"},
     "typed.py": {"artifact", "errors"},
     "native_newton.py": {"errors", "native_solver_log"},
     "native_solvers.py": {"native_newton", "native_solver_log"},
@@ -210,7 +212,16 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "native_krylov.py": {"errors", "krylov", "native_newton", "native_solver_log"},
     "convergence.py": {"errors"},
     "chain_rule.py": {"artifact", "errors", "typed"},
-    "aoti_model.py": {"artifact", "chain_rule", "errors", "model", "on_failure", "stub", "typed"},
+    "aoti_model.py": {
+        "artifact",
+        "chain_rule",
+        "errors",
+        "hit_blocks",
+        "model",
+        "on_failure",
+        "stub",
+        "typed",
+    },
     "hit.py": {"aoti_model"},
 }
 

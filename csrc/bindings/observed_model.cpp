@@ -101,7 +101,7 @@ void ObservedModel::report(const std::vector<SolveRecord> & records,
 {
   const auto any = [&](bool (*is_so)(const SolveRecord &))
   { return std::any_of(records.begin(), records.end(), is_so); };
-  const bool leaves_rows_out = any(has_failed_rows) && goes_on();
+  const bool leaves_rows_out = goes_on() && any(has_failed_rows);
   const bool is_wanted = any(missed_linear_solve) || observer_.attr("is_listening")().cast<bool>();
   if (solves.is_none() && !is_wanted && !leaves_rows_out)
     return;

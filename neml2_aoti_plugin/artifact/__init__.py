@@ -46,11 +46,9 @@ def read_artifact(
     where they are not as they were locked, InputError for another word, and LeafRequestError
     (a ValueError) for a device or dtype that no artifact has.
     """
-    device_family(device)
-    check_dtype(dtype)
-    metadata_file = find_metadata(path, device)
+    metadata_file = _find(path, device, dtype)
     locked = check_trust(metadata_file.parent, lock_policy(lock))
-    manifest = read_metadata(metadata_file, device=device, dtype=dtype)
+    manifest = _read(metadata_file, device, dtype)
     check_graph_files(manifest)
     if locked is not None:
         graphs = (manifest.leaf.folder / name for name in graph_names(manifest))
@@ -65,9 +63,16 @@ def read_metadata(path: str | Path, *, device: str, dtype: str | None = None) ->
 
     Arguments and errors are those of :func:`read_artifact`.
     """
+    return _read(_find(path, device, dtype), device, dtype)
+
+
+def _find(path: str | Path, device: str, dtype: str | None) -> Path:
     device_family(device)
     check_dtype(dtype)
-    metadata_file = find_metadata(path, device)
+    return find_metadata(path, device)
+
+
+def _read(metadata_file: Path, device: str, dtype: str | None) -> Manifest:
     document = upgrade_to_canonical(load_document(metadata_file), metadata_file)
     fields = canonical_fields(document, metadata_file)
     leaf: Leaf

@@ -38,6 +38,7 @@ from neml2_aoti_plugin.artifact.package import (
     library_members,
 )
 from neml2_aoti_plugin.artifact.signature import GraphArgument
+from neml2_aoti_plugin.artifact.whole_file import write_whole
 from neml2_aoti_plugin.errors import ArtifactError
 
 FOLDER_VARIABLE = "NEML2_AOTI_PLUGIN_CACHE"
@@ -156,7 +157,7 @@ class LibraryCache:
     def _keep(self, entry: Path, known: _Known) -> None:
         text = json.dumps({"content": known.content, "facts": _to_json(known.facts)})
         try:
-            _write_aside(entry, text)
+            write_whole(entry, text.encode())
             self._trim_packages()
         except OSError as error:
             _log.info("%s is not kept: %s", entry, error)
@@ -346,17 +347,6 @@ def _identity(package: Path) -> str:
 def _digest(content: bytes) -> str:
     person = f"format {_FORMAT}".encode()
     return hashlib.blake2b(content, digest_size=20, person=person).hexdigest()
-
-
-def _write_aside(target: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        Path(name).rename(target)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 # -- entries -------------------------------------------------------------------------------------

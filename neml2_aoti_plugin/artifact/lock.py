@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +26,7 @@ from typing import Any
 
 from neml2_aoti_plugin.artifact.document import parse_document, read_document_bytes
 from neml2_aoti_plugin.artifact.fields import enumeration
+from neml2_aoti_plugin.artifact.whole_file import READABLE, write_whole
 from neml2_aoti_plugin.errors import ArtifactError, IntegrityError
 
 LOCK_NAME = "artifact.lock"
@@ -130,15 +129,7 @@ def make_lock(root: Path, *, written_by: str, torch: str | None) -> Lock:
 def write_lock(lock: Lock) -> Path:
     """Write it into its folder, whole or not at all."""
     target = lock.root / LOCK_NAME
-    handle, name = tempfile.mkstemp(dir=lock.root, prefix=".lock")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(_text(lock))
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(target, _text(lock).encode(), mode=READABLE)
     return target
 
 

@@ -13,7 +13,7 @@ a state that the native one solves.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -464,13 +464,22 @@ class _Comparer:
         wrapper = call.inputs[name]
         base = torch.Size(type(wrapper).BASE_SHAPE)
         step = 1e-6 * max(float(wrapper.data.detach().abs().max()), 1e-2)
+        return self._differences(
+            base, step, lambda shift: self._native_outputs(call, (name, shift))
+        )
+
+    def _differences(
+        self, base: torch.Size, step: float, outputs_at: Callable[[torch.Tensor], host.Tensors]
+    ) -> host.Tensors:
+        """Central, ``(rows, ..., *base)`` by output, of what the native model gives at a shift."""
+        import torch
+
         columns: dict[str, list[torch.Tensor]] = {}
         with host.tight_solvers(self._native, 1e-13, 1e-12, 60):
             for component in range(base.numel()):
                 shift = torch.zeros(base.numel(), dtype=torch.float64)
                 shift[component] = step
-                plus = self._native_outputs(call, (name, shift.reshape(base)))
-                minus = self._native_outputs(call, (name, -shift.reshape(base)))
+                plus, minus = outputs_at(shift.reshape(base)), outputs_at(-shift.reshape(base))
                 for output, value in plus.items():
                     columns.setdefault(output, []).append((value - minus[output]) / (2 * step))
         stacked = {output: torch.stack(column, dim=-1) for output, column in columns.items()}
@@ -520,25 +529,16 @@ class _Comparer:
         import torch
 
         kept = parameter.detach().clone()
-        columns: dict[str, list[torch.Tensor]] = {}
-        with host.tight_solvers(self._native, 1e-13, 1e-12, 60), torch.no_grad():
+
+        def outputs_at(shift: torch.Tensor) -> host.Tensors:
+            parameter.copy_(kept + shift)
+            return self._native_outputs(call)
+
+        with torch.no_grad():
             try:
-                for component in range(kept.numel()):
-                    shift = torch.zeros_like(kept)
-                    shift.view(-1)[component] = step
-                    parameter.copy_(kept + shift)
-                    plus = self._native_outputs(call)
-                    parameter.copy_(kept - shift)
-                    minus = self._native_outputs(call)
-                    for output, value in plus.items():
-                        columns.setdefault(output, []).append((value - minus[output]) / (2 * step))
+                return self._differences(kept.shape, step, outputs_at)
             finally:
                 parameter.copy_(kept)
-        stacked = {output: torch.stack(column, dim=-1) for output, column in columns.items()}
-        return {
-            output: value.reshape(*value.shape[:-1], *kept.shape)
-            for output, value in stacked.items()
-        }
 
     def _native_outputs(
         self, call: host.Call, shift: tuple[str, torch.Tensor] | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from neml2_aoti_plugin.cli.outcome import UsageError
 from neml2_aoti_plugin.errors import AOTIError
+from neml2_aoti_plugin.hit_blocks import block_type, blocks_of
 from neml2_aoti_plugin.stub import find_artifact
 
 if TYPE_CHECKING:
@@ -102,17 +103,19 @@ def read_input_file(path: Path) -> InputFile:
         root = nmhit.parse_file(path)
     except Exception as error:
         raise UsageError(f"{path}: cannot be read as an input file: {error}") from error
-    models = _blocks(root, "Models")
-    drivers = _blocks(root, "Drivers")
+    models = blocks_of(root, "Models")
+    drivers = blocks_of(root, "Drivers")
     compiled = {
-        name: _artifact(node, path) for name, node in models.items() if _type(node) == "AOTIModel"
+        name: _artifact(node, path)
+        for name, node in models.items()
+        if block_type(node) == "AOTIModel"
     }
     origin = _ORIGIN.search(path.read_text(errors="replace")[:2000])
     return InputFile(
         path=path,
         compiled=compiled,
         native=tuple(name for name in models if name not in compiled),
-        drivers={name: _type(node) for name, node in drivers.items()},
+        drivers={name: block_type(node) for name, node in drivers.items()},
         driven={
             name: node.param_optional_str("model", "")
             for name, node in drivers.items()
@@ -143,18 +146,3 @@ def _artifact(node: Any, path: Path) -> Path:
         return find_artifact(node, path)
     except AOTIError as error:
         raise UsageError(str(error)) from error
-
-
-def _blocks(root: Any, section: str) -> dict[str, Any]:
-    import nmhit
-
-    return {
-        node.path(): node
-        for top in root.children(nmhit.NodeType.Section)
-        if top.path() == section
-        for node in top.children(nmhit.NodeType.Section)
-    }
-
-
-def _type(node: Any) -> str:
-    return str(node.param_optional_str("type", ""))

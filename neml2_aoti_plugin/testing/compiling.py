@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from neml2_aoti_plugin.artifact.whole_file import READABLE, write_whole
 from neml2_aoti_plugin.testing.failures import CompileError
 
 LOG_LINES_SHOWN = 30
@@ -148,10 +149,9 @@ def _compile(request: Request, folder: Path, record: Path) -> None:
         ).returncode
     if code != 0 or not list(folder.glob("*_aoti.i")):
         raise CompileError(_failure(words, code, log))
-    partial = record.with_suffix(".partial")
     seconds = round(time.perf_counter() - start, 1)
-    partial.write_text(json.dumps({"words": words, "seconds": seconds}, indent=2) + "\n")
-    partial.replace(record)
+    text = json.dumps({"words": words, "seconds": seconds}, indent=2) + "\n"
+    write_whole(record, text.encode(), mode=READABLE)
 
 
 def _failure(words: list[str], code: int, log: Path) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from neml2_aoti_plugin.artifact.whole_file import READABLE, write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -48,14 +49,7 @@ def _write(path: Path, result: Mapping[str, torch.Tensor]) -> None:
     import torch
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        # Copies, as values may share memory with each other.
-        with os.fdopen(handle, "wb") as file:
-            torch.save({key: value.clone() for key, value in result.items()}, file)
-        partial.chmod(0o644)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    content = io.BytesIO()
+    # Copies, as values may share memory with each other.
+    torch.save({key: value.clone() for key, value in result.items()}, content)
+    write_whole(path, content.getvalue(), mode=READABLE)

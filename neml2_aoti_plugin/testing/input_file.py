@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from _neml2_aoti_plugin_pytest import VARIANTS
-from neml2_aoti_plugin.stub import location
+from neml2_aoti_plugin.hit_blocks import block_type, blocks_of, location, options, sections
 from neml2_aoti_plugin.testing.failures import InputFileError
 
 UNIT_TEST = "ModelUnitTest"
@@ -78,13 +78,12 @@ def read(path: Path, further_types: Collection[str] = ()) -> InputFile:
     """Read the input file. Raises :class:`InputFileError` where it is none."""
     directives = _directives(path)
     root = _parse(path)
-    blocks = [(top.path(), block) for top in _sections(root) for block in _sections(top)]
-    drivers = {block.path(): block for section, block in blocks if section == "Drivers"}
+    drivers = blocks_of(root, "Drivers")
     types = {*VERIFYING_TYPES, *further_types}
     return InputFile(
         path=path,
         cases=tuple(
-            _case(drivers, name, path) for name in drivers if _type(drivers[name]) in types
+            _case(drivers, name, path) for name in drivers if block_type(drivers[name]) in types
         ),
         driven={
             name: model
@@ -92,7 +91,7 @@ def read(path: Path, further_types: Collection[str] = ()) -> InputFile:
             if (model := block.param_optional_str("model", ""))
         },
         is_stub=any(
-            section == "Models" and _type(block) == COMPILED_TYPE for section, block in blocks
+            block_type(block) == COMPILED_TYPE for block in blocks_of(root, "Models").values()
         ),
         directives=directives,
         content=tuple(dict.fromkeys([path, *_sources(root), *_data(root, path.parent)])),
@@ -115,16 +114,6 @@ def _parse(path: Path) -> Any:
         raise InputFileError(f"{where}{text}") from error
 
 
-def _sections(node: Any) -> list[Any]:
-    import nmhit
-
-    return list(node.children(nmhit.NodeType.Section))
-
-
-def _type(block: Any) -> str:
-    return str(block.param_optional_str("type", ""))
-
-
 def _case(drivers: dict[str, Any], name: str, path: Path) -> Case:
     block = drivers[name]
     compiled_by = block.param_optional_str("driver", "") or name
@@ -132,7 +121,7 @@ def _case(drivers: dict[str, Any], name: str, path: Path) -> Case:
     model = stepping.param_optional_str("model", "") if stepping is not None else ""
     return Case(
         driver=name,
-        type=_type(block),
+        type=block_type(block),
         place=location(block, path),
         line=block.line(),
         compiled_by=compiled_by if model else None,
@@ -169,17 +158,15 @@ def _directives(path: Path) -> Directives:
 
 
 def _sources(node: Any) -> Iterator[Path]:
-    for section in _sections(node):
+    for section in sections(node):
         yield section.filename
         yield from _sources(section)
 
 
 def _options(node: Any) -> Iterator[tuple[Any, str]]:
     """Every option below ``node`` and its value as text."""
-    import nmhit
-
-    for section in _sections(node):
-        for field in section.children(nmhit.NodeType.Field):
+    for section in sections(node):
+        for field in options(section):
             yield field, section.param_optional_str(field.path(), "")
         yield from _options(section)
 

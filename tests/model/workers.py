@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,27 +19,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from neml2_aoti_plugin import Model
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where pytest finds these
+from strained_rows import strained_rows
+
 ROWS = 2000
 WORKERS = 3
 SHUTDOWN_ROWS = 20_000
 
-Tensors = dict[str, torch.Tensor]
-
-
-def inputs_of(model: Model, seed: int, rows: int = ROWS) -> Tensors:
-    generator = torch.Generator().manual_seed(seed)
-    values: Tensors = {}
-    for variable in model.manifest.inputs:
-        shape = (rows, *(variable.sub_batch_shape or ()), *variable.base_shape)
-        values[variable.public_name] = torch.zeros(shape, dtype=model.dtype)
-    values["strain"] = 4e-3 * torch.rand(rows, 6, dtype=model.dtype, generator=generator)
-    if "t" in values:
-        values["t"] += 1.0
-    return values
-
 
 def stress(model: Model, seed: int) -> torch.Tensor:
-    return model.forward(inputs_of(model, seed))["stress"]
+    return model.forward(strained_rows(model, ROWS, seed))["stress"]
 
 
 class Stresses(Dataset[torch.Tensor]):
@@ -103,7 +93,7 @@ def loader(method: str, artifact: str) -> bool:
 def shutdown(artifact: str) -> bool:
     """The interpreter ends while daemon threads are in calls."""
     model = Model(artifact)
-    inputs = inputs_of(model, 0, SHUTDOWN_ROWS)
+    inputs = strained_rows(model, SHUTDOWN_ROWS, seed=0)
     began = threading.Barrier(4)
 
     def call() -> None:
