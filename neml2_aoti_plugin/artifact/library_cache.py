@@ -169,12 +169,10 @@ class LibraryCache:
         aside = Path(tempfile.mkdtemp(dir=self._libraries, prefix="."))
         try:
             _write_library(content, aside)
-            if _library_in(folder) is None:
+            if not _take_place(aside, folder):
                 self._remove(folder)  # what is left of one that was not whole
-            aside.rename(folder)
-        except OSError:
-            if _library_in(folder) is None:  # else another process was faster
-                raise
+                if not _take_place(aside, folder):
+                    raise OSError(f"{folder}: what is there is not whole and cannot be replaced")
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -288,6 +286,21 @@ def _write_library(package: bytes, folder: Path) -> None:
                 shutil.copyfileobj(source, sink)
     name = Path(library.filename).name
     (folder / "library").write_text(f"{name}\n{library.file_size}\n")
+
+
+def _take_place(aside: Path, folder: Path) -> bool:
+    """Become the entry ``folder``, unless there is a whole one: then another process was faster.
+
+    False where a part of one is in the way, which is never looked for beforehand: a process that
+    finds no entry may be about to meet one that another has just finished.
+    """
+    try:
+        aside.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return _library_in(folder) is not None
+    return True
 
 
 def _library_in(folder: Path) -> Path | None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -361,3 +362,39 @@ def test_many_processes_of_many_threads_fill_an_empty_cache(root: Path) -> None:
     assert len(said) == 1
     assert said.pop().count("(") == 1  # one and the same result in all threads
     assert len(libraries(root)) == 1
+
+
+def test_an_entry_that_is_whole_stays_while_others_make_it(root: Path) -> None:
+    """Whoever got a library can open it, however many unpack the same package at once."""
+    package = next(compiled("elasticity").root.rglob("*.pt2"))
+    for attempt in range(25):
+        start = threading.Barrier(8)
+
+        def opened(_: int, folder: Path = root / str(attempt), start: Any = start) -> bool:
+            cache = LibraryCache(folder, limit_bytes=1 << 30)
+            start.wait()
+            library = cache.library(package)
+            return all(library.read_bytes() for _ in range(20))
+
+        with ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(opened, range(8)))
+
+
+def test_nothing_is_removed_to_make_an_entry_that_is_missing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have finished it since it was looked for."""
+    removed: list[Path] = []
+    remove = LibraryCache._remove
+
+    def noting(cache: LibraryCache, folder: Path) -> None:
+        removed.append(folder)
+        remove(cache, folder)
+
+    monkeypatch.setattr(LibraryCache, "_remove", noting)
+    package = write_package(root.parent / "graph.pt2")
+    library = LibraryCache(root, limit_bytes=1 << 30).library(package)
+    assert removed == []
+    library.unlink()  # now there is a part of one
+    assert LibraryCache(root, limit_bytes=1 << 30).library(package).is_file()
+    assert removed == [library.parent]
