@@ -28,6 +28,9 @@ FUZZ_COUNT ?= 10000
 SOAK_CALLS ?= 100000
 SANITIZER ?= address
 COMPILE_JOBS ?= 2
+TEST_JOBS ?= 2
+# Tests of one file share what it compiles or computes, so they stay together.
+spread = -n $(TEST_JOBS) --dist loadfile
 # The core of the suite is what another release of torch or neml2 could break.
 # Under another neml2 than the usual one every artifact would have to be compiled again, by that release.
 # What is its own there (layout, graph signatures, settings in the stub, typed values, drivers) is all in
@@ -102,12 +105,18 @@ example-finite-elements: $(VENV)/.installed ## stretch a plate with a hole, with
 example-composed: $(VENV)/.installed ## run a native material around a compiled flow rule, draw and compare it
 	$(BIN)/python examples/composed/composed.py
 
-# All artifacts are compiled ahead, two at a time, unless PYTEST_FLAGS chooses among the tests: then
+# Artifacts are compiled ahead, two at a time, unless PYTEST_FLAGS chooses among the tests: then
 # each is compiled by the first test that needs it. What fails to compile fails again in its test.
+# The catalogue is a third of all compiling. Of its cases, `test` runs the native models alone.
 .PHONY: test
-test: $(VENV)/.installed ## run the tests (PYTEST_FLAGS='-m "not slow"' for the fast ones)
-	$(if $(PYTEST_FLAGS),,-$(BIN)/python tests/artifact_cache.py --jobs $(COMPILE_JOBS))
-	$(BIN)/pytest $(PYTEST_FLAGS)
+test: $(VENV)/.installed ## run the tests, all but the compiled models of the catalogue (PYTEST_FLAGS='-k chaboche' for some)
+	$(if $(PYTEST_FLAGS),,-$(BIN)/python tests/artifact_cache.py --jobs $(COMPILE_JOBS) --without-catalogue)
+	$(BIN)/pytest $(spread) -m 'not catalogue' $(PYTEST_FLAGS)
+
+.PHONY: test-all
+test-all: $(VENV)/.installed ## run all tests, for which all examples are compiled
+	-$(BIN)/python tests/artifact_cache.py --jobs $(COMPILE_JOBS)
+	$(BIN)/pytest $(spread)
 
 .PHONY: sanitize
 sanitize: $(VENV)/.installed ## run the C++ tests with the address, undefined and thread sanitizers
@@ -146,12 +155,12 @@ soak: $(VENV)/.installed ## call models again and again and watch what the proce
 .PHONY: smoke
 smoke: $(VENV)/.installed ## run a few central tests on another torch: make smoke TORCH=2.13.0
 	$(report)
-	$(compiled_with) $(BIN)/pytest $(PYTEST_FLAGS) $(junit) $(SMOKE_TESTS) -k '$(SMOKE_CASES)'
+	$(compiled_with) $(BIN)/pytest $(spread) $(PYTEST_FLAGS) $(junit) $(SMOKE_TESTS) -k '$(SMOKE_CASES)'
 
 .PHONY: core
 core: $(VENV)/.installed ## run the core tests: make core TORCH=2.13.0 NEML2=3.0.6
 	$(report)
-	$(compiled_with) $(BIN)/pytest $(PYTEST_FLAGS) $(junit) $(CORE_TESTS)
+	$(compiled_with) $(BIN)/pytest $(spread) $(PYTEST_FLAGS) $(junit) $(CORE_TESTS)
 
 .PHONY: test-matrix
 test-matrix: ## run the core tests (or MATRIX_TARGET=smoke) on every torch/neml2 of MATRIX, and tabulate
