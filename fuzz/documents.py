@@ -130,7 +130,8 @@ def _written(document: dict[str, Any], choices: Choices) -> bytes:
         opening, closing = one_of(choices, (("[", "]"), ('{"a":', "}")))
         text = text.replace(f'"{_DEEP}"', opening * depth + "0" + closing * depth)
     text = text.replace(f'"{_DIGITS}"', "9" * (1 + choices.below(6000)) if _DIGITS in text else "")
-    text = text.replace(f'"{_EXTENTS}"', "[2147483647" + ",2147483647" * 200_000 + "]")
+    if _EXTENTS in text:
+        text = text.replace(f'"{_EXTENTS}"', "[2147483647" + ",2147483647" * 200_000 + "]")
     return text.encode()
 
 
