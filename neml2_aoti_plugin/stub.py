@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from neml2_aoti_plugin.artifact.manifest import NewtonSettings
-from neml2_aoti_plugin.artifact.trust import LockPolicy
+from neml2_aoti_plugin.artifact.trust import checked_policy
 from neml2_aoti_plugin.errors import ArtifactNotFoundError, InputError
 from neml2_aoti_plugin.hit_blocks import blocks_of, location, option_names
 from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER, checked_action
@@ -77,13 +77,10 @@ def _checked_on_failure(node: Any, input_file: Path) -> str:
 
 def _checked_lock(node: Any, input_file: Path) -> str | None:
     word = node.param_optional_str("lock", "") or None
-    known = [policy.value for policy in LockPolicy]
-    if word is not None and word not in known:
-        raise InputError(
-            f"{_place(node, input_file, 'lock')}: lock is '{word}'; expected one of "
-            f"{', '.join(known)}"
-        )
-    return word
+    try:
+        return word and checked_policy(word).value
+    except InputError as error:
+        raise InputError(f"{_place(node, input_file, 'lock')}: {error}") from None
 
 
 _PATH_OPTIONS = ("artifact_path", "meta")

@@ -35,7 +35,7 @@ def lock_policy(asked: str | None = None) -> LockPolicy:
     Raises :class:`InputError` for another word.
     """
     words = {"lock": asked, POLICY_VARIABLE: os.environ.get(POLICY_VARIABLE) or None}
-    given = [_policy(where, word) for where, word in words.items() if word is not None]
+    given = [checked_policy(word, where) for where, word in words.items() if word is not None]
     strictness = list(LockPolicy)
     return max(given, key=strictness.index, default=LockPolicy.IF_PRESENT)
 
@@ -90,7 +90,8 @@ def allowed_digests() -> frozenset[str] | None:
     return frozenset(entry.lower() for _, entry in entries if entry)
 
 
-def _policy(where: str, word: str) -> LockPolicy:
+def checked_policy(word: str, where: str = "lock") -> LockPolicy:
+    """The policy of that name; raises :class:`InputError`, which says ``where`` it stands."""
     try:
         return LockPolicy(word)
     except ValueError:

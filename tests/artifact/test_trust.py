@@ -288,7 +288,9 @@ def test_an_input_file_may_demand_a_lock(elasticity: CompiledCase, tmp_path: Pat
     write_lock(make_lock(root, written_by="3.1.0", torch=None))
     neml2.load_model(str(stub), "model")
     stub.write_text(text.replace(block, f"{block}\nlock = maybe"))
-    with pytest.raises(InputError, match=r"\[Models/model\]: lock is 'maybe'; expected one of off"):
+    with pytest.raises(
+        InputError, match=r"\[Models/model\]: lock is 'maybe'; expected one of 'off'"
+    ):
         neml2.load_model(str(stub), "model")
 
 
