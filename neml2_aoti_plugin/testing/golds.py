@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,10 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     try:
         found = torch.load(path, weights_only=True)
     except Exception:
-        return dict(torch.jit.load(str(path)).state_dict())  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # Whoever has such a file has no use for advice on what to write instead.
+            warnings.filterwarnings("ignore", message="`torch.jit.load` is deprecated")
+            return dict(torch.jit.load(str(path)).state_dict())  # type: ignore[no-untyped-call]
     return {str(key): value for key, value in found.items()}
 
 

@@ -119,7 +119,7 @@ def test_gold_may_share_memory_with_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "gold.pt").stat().st_size < 5_000
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 def test_gold_of_version_2_is_read(tmp_path: Path) -> None:
     module = torch.nn.Module()
     step = torch.nn.Module()
