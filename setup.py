@@ -3,8 +3,8 @@ all else is in setup.cfg."""
 
 from __future__ import annotations
 
+import copy
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -73,10 +73,10 @@ def _build_command(torch, cpp_extension):
             (built.parent / "_built_with.py").write_text(f'TORCH = "{torch.__version__}"\n')
 
         def build_extension(self, ext) -> None:
-            header = _precompiled_header(self, ext)
-            if header is not None:
-                ext.extra_compile_args = ["-include", str(header), *ext.extra_compile_args]
-            super().build_extension(ext)
+            units = copy.copy(ext)  # the sources are still to be told
+            units.sources = _units(ext.sources, Path(self.build_temp))
+            units.depends = [*ext.depends, *ext.sources]
+            super().build_extension(units)
 
         def get_source_files(self) -> list[str]:
             return super().get_source_files() + self.extensions[0].depends
@@ -84,32 +84,24 @@ def _build_command(torch, cpp_extension):
     return BuildExtension.with_options(use_ninja=_has_ninja(cpp_extension))
 
 
-def _precompiled_header(build, extension) -> Path | None:
-    """``csrc/precompiled.h``, parsed by the compiler; ``None`` where the header alone must do.
+def _units(sources: list[str], folder: Path) -> list[str]:
+    """One file for every folder of sources, which includes them all.
 
-    Halves the time of a build. A compiler that finds the result unfit, as it was made with other
-    options, parses the header again.
+    To parse torch's headers takes longer than to compile what uses them: one file at a time, a
+    build takes five times as long.
     """
-    if sys.platform != "linux" or os.environ.get("NEML2_AOTI_PRECOMPILE") == "0":
-        return None
-    text = Path("csrc/precompiled.h").read_text()
-    header = Path(build.build_temp).resolve() / "precompiled.h"
-    command = [
-        *(os.environ.get("CXX") or "c++").split(),
-        *build.compiler.compiler_so[1:],
-        *(f"-D{name}={value}" for name, value in extension.define_macros),
-        *(f"-I{folder}" for folder in (*extension.include_dirs, *build.include_dirs)),
-        *extension.extra_compile_args,
-        *("-x", "c++-header", str(header), "-o", f"{header}.gch"),
-    ]
-    made = header.with_suffix(".made")
-    making = f"{command}\n{text}"
-    if not made.exists() or made.read_text() != making:  # all objects depend on it
-        header.parent.mkdir(parents=True, exist_ok=True)
-        header.write_text(text)
-        subprocess.run(command, check=True)
-        made.write_text(making)
-    return header
+    of_folder: dict[Path, list[Path]] = {}
+    for source in map(Path, sources):
+        of_folder.setdefault(source.parent, []).append(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    units = []
+    for parent, members in of_folder.items():
+        unit = folder / f"{parent.name}.cpp"
+        text = "".join(f'#include "{member.resolve()}"\n' for member in members)
+        if not unit.exists() or unit.read_text() != text:  # what is newer is compiled again
+            unit.write_text(text)
+        units.append(str(unit))
+    return units
 
 
 def _requirements(torch) -> list[str]:
