@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from artifact_cache import CompiledCase, compiled, compiled_feature
-from twins import Tensors, Twin, open_model
+from twins import Tensors, Twin, open_model, require_same_bits
 
 from neml2_aoti_plugin import ConvergenceError, Model
 from neml2_aoti_plugin.errors import InputError
@@ -73,6 +73,7 @@ def assert_bad_rows_alone_are_nan(found: torch.Tensor, expected: torch.Tensor) -
 def test_good_rows_have_the_results_that_they_have_without_the_bad_ones(
     twin: Twin, chunk_rows: int | None, threads: int | None
 ) -> None:
+    require_same_bits(twin.model)
     twin.model.set_execution(chunk_rows=chunk_rows, threads=threads)
     inputs = twin.inputs(6)
     expected = twin.model.forward(inputs)
@@ -87,6 +88,7 @@ def test_good_rows_have_the_results_that_they_have_without_the_bad_ones(
 
 
 def test_derivatives_of_good_rows_are_those_without_the_bad_ones(promoted: Model) -> None:
+    require_same_bits(promoted)
     twin = Twin(compiled("chaboche"), promoted, torch.nn.Module())
     inputs = twin.inputs(6)
     tangents = {"strain": torch.ones(6, 6, dtype=torch.float64)}

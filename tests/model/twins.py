@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
 import torch
 from artifact_cache import CATALOGUE, CompiledCase, compiled
 from driven_states import driven_states
 
 from neml2_aoti_plugin import Model
-from neml2_aoti_plugin.artifact.manifest import ImplicitSegment
+from neml2_aoti_plugin.artifact.manifest import FusedDirection, ImplicitSegment
 
 CASES = ("elasticity", "chaboche", "composed", "crystal", "rate_independent")
 """Cases whose inputs can be drawn."""
@@ -166,6 +167,13 @@ def scaled_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
         return 0.0
     scale = expected.abs().max().item() or 1.0
     return (found - expected).abs().max().item() / scale
+
+
+def require_same_bits(model: Model) -> None:
+    """Skip where the last digits of a row depend on its place: ``docs/running.md`` says why."""
+    for segment in model.manifest.segments:
+        if isinstance(segment, ImplicitSegment) and isinstance(segment.direction, FusedDirection):
+            pytest.skip("graphs of neml2 up to 3.0.6 factorise themselves, and round by place")
 
 
 def sensitivity_scale(output: torch.Tensor, input: torch.Tensor, block: torch.Tensor) -> float:
