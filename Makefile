@@ -155,7 +155,7 @@ soak: $(VENV)/.installed ## call models again and again and watch what the proce
 .PHONY: smoke
 smoke: $(VENV)/.installed ## run a few central tests on another torch: make smoke TORCH=2.13.0
 	$(report)
-	$(compiled_with) $(BIN)/pytest $(spread) $(PYTEST_FLAGS) $(junit) $(SMOKE_TESTS) -m 'not catalogue' -k '$(SMOKE_CASES)'
+	$(compiled_with) $(BIN)/pytest $(spread) -m 'not catalogue' $(PYTEST_FLAGS) $(junit) $(SMOKE_TESTS) -k '$(SMOKE_CASES)'
 
 .PHONY: core
 core: $(VENV)/.installed ## run the core tests: make core TORCH=2.13.0 NEML2=3.0.6

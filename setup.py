@@ -48,8 +48,6 @@ def _extension(torch, cpp_extension, pybind11):
             *("-O3", "-g0", "-std=c++20", "-Wall", "-fvisibility=hidden"),
             *openmp,
             *_sanitizer_flags(),
-            # Warnings are for what is written here.
-            *(f"-isystem{folder}" for folder in cpp_extension.include_paths()),
         ],
         extra_link_args=[*openmp, *_sanitizer_flags()],
     )
@@ -88,7 +86,7 @@ def _units(sources: list[str], folder: Path) -> list[str]:
     """One file for every folder of sources, which includes them all.
 
     To parse torch's headers takes longer than to compile what uses them: one file at a time, a
-    build takes five times as long.
+    build takes several times as long.
     """
     of_folder: dict[Path, list[Path]] = {}
     for source in map(Path, sources):

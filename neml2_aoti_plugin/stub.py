@@ -7,16 +7,18 @@ Nothing here keeps the parsed file: what comes out is plain data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from neml2_aoti_plugin.artifact.manifest import NewtonSettings
 from neml2_aoti_plugin.artifact.trust import checked_policy
 from neml2_aoti_plugin.errors import ArtifactNotFoundError, InputError
 from neml2_aoti_plugin.hit_blocks import blocks_of, location, option_names
 from neml2_aoti_plugin.on_failure import DEFAULT_FOLDER, checked_action
+
+_Checked = TypeVar("_Checked")
 
 SolverConfig: TypeAlias = dict[str, Any]
 """Keyword arguments of ``set_solver_config``."""
@@ -62,25 +64,24 @@ def read_stub(node: Any, factory: Any) -> Stub:
         solver_config=_solver_config(node, factory, solver) if solver else None,
         declared_names=_declared_names(factory),
         chain_rule=node.param_optional_bool("chain_rule", False),
-        on_failure=_checked_on_failure(node, input_file),
+        on_failure=_checked(node, input_file, "on_failure", "raise", checked_action),
         failure_folder=node.param_optional_str("failure_folder", DEFAULT_FOLDER),
-        lock=_checked_lock(node, input_file),
+        lock=_checked(node, input_file, "lock", "", _lock_word),
     )
 
 
-def _checked_on_failure(node: Any, input_file: Path) -> str:
+def _checked(
+    node: Any, input_file: Path, option: str, default: str, check: Callable[[str], _Checked]
+) -> _Checked:
+    """What ``check`` makes of an option; its refusal says where the option stands."""
     try:
-        return checked_action(node.param_optional_str("on_failure", "raise"))
+        return check(node.param_optional_str(option, default))
     except InputError as error:
-        raise InputError(f"{_place(node, input_file, 'on_failure')}: {error}") from None
+        raise InputError(f"{_place(node, input_file, option)}: {error}") from None
 
 
-def _checked_lock(node: Any, input_file: Path) -> str | None:
-    word = node.param_optional_str("lock", "") or None
-    try:
-        return word and checked_policy(word).value
-    except InputError as error:
-        raise InputError(f"{_place(node, input_file, 'lock')}: {error}") from None
+def _lock_word(word: str) -> str | None:
+    return checked_policy(word).value if word else None
 
 
 _PATH_OPTIONS = ("artifact_path", "meta")
