@@ -16,6 +16,13 @@ from artifact_cache import INPUTS, CompiledCase
 from scratch import Project
 
 
+@pytest.fixture(autouse=True)
+def outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest repeats whole messages in its summary where these are set: tables appear twice."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> Project:
     """``project(neml2_exclude="a*")``: a folder whose pytest collects a copy of the elastic input;
