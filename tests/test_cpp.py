@@ -76,6 +76,7 @@ PURE = Suite(
     name="pure",
     core=(
         "execution/*.cpp",
+        "graphs/remembered_pow.cpp",
         "layout/shapes.cpp",
         "layout/shape_table.cpp",
         "numerics/batched_lu.cpp",

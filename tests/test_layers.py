@@ -63,6 +63,8 @@ PURE_FILES = (
     "description/segment.h",
     "description/solver_settings.h",
     "description/variable.h",
+    "graphs/remembered_pow.h",
+    "graphs/remembered_pow.cpp",
     "layout/shapes.h",
     "layout/shapes.cpp",
     "layout/shape_table.h",

@@ -10,6 +10,8 @@
 
 #include "errors.h"
 #include "graphs/graph_run_error.h"
+#include "graphs/imports.h"
+#include "graphs/remembered_pow.h"
 
 namespace neml2_aoti_plugin
 {
@@ -46,9 +48,11 @@ void Graph::open()
   {
     if (device_.is_cpu() && unpack_)
     {
-      own_runner_ = std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(unpack_(path_),
-                                                                                   runner_count());
+      const auto library = unpack_(path_);
+      own_runner_ =
+          std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(library, runner_count());
       runner_ = own_runner_.get();
+      redirect_import(library, "pow", reinterpret_cast<void *>(&remembered_pow));
       return;
     }
     const auto index = device_.has_index() && !device_.is_cpu() ? device_.index() : -1;

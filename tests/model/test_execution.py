@@ -81,6 +81,18 @@ def test_graphs_that_factorise_themselves_agree_to_rounding(
         assert scaled_difference(found[name], value) < 1e-13, name
 
 
+def test_remembered_powers_are_bitwise_the_same(
+    twin_of: Callable[[str], Twin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries that are not in the shared folder call the power function of the C library."""
+    twin = twin_of("chaboche")
+    inputs = twin.inputs(ROWS)
+    monkeypatch.setenv("NEML2_AOTI_PLUGIN_CACHE", "0")
+    plain = open_model(twin.case)
+    same(twin.model.forward(inputs), plain.forward(inputs))
+    same_blocks(twin.model.jacobian(inputs)[1], plain.jacobian(inputs)[1])
+
+
 @pytest.mark.parametrize("manner", MANNERS, ids=str)
 def test_derivatives_are_bitwise_the_same(differentiable: Twin, manner: tuple[int, int]) -> None:
     model, inputs = differentiable.model, differentiable.inputs(ROWS)
