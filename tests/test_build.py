@@ -27,6 +27,13 @@ import neml2_aoti_plugin._core
 """
 
 
+WITH_LOCK = """
+import sys
+sys._is_gil_enabled = lambda: {is_enabled}
+import neml2_aoti_plugin._core
+"""
+
+
 def run(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
@@ -71,3 +78,18 @@ def test_core_that_was_never_built_says_how_to_build_it(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "has not been built here" in result.stderr
     assert "pip install --no-build-isolation" in result.stderr
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_free_threaded_python_needs_the_lock(is_enabled: bool, tmp_path: Path) -> None:
+    """The answer of such an interpreter is given here: neml2 is not published for one."""
+    result = run(WITH_LOCK.format(is_enabled=is_enabled), tmp_path)
+    if is_enabled:
+        assert (result.returncode, result.stderr) == (0, "")
+    else:
+        assert result.returncode == 1
+        message = result.stderr.strip().splitlines()[-1]
+        assert message.startswith(
+            "ImportError: neml2_aoti_plugin needs the global interpreter lock"
+        )
+        assert "without PYTHON_GIL=0 and -X gil=0" in message

@@ -1,10 +1,13 @@
 """The compiled runtime, guarded.
 
 A library built against one torch misreads the tensors of another, so the versions are compared
-before the library is opened, and a mismatch is an ImportError that says what to do.
+before the library is opened, and a mismatch is an ImportError that says what to do. So is a Python
+whose threads run without the global interpreter lock, by which Python objects are guarded here.
 """
 
 from __future__ import annotations
+
+import sys
 
 import torch
 
@@ -30,6 +33,17 @@ def _check_torch() -> None:
             f"neml2_aoti_plugin's compiled runtime was built with torch {_built_with.TORCH}, but "
             f"torch {torch.__version__} is installed, whose tensors it would misread. In the "
             f"source folder of the plugin, rebuild it with: {_REBUILD}"
+        )
+
+
+def _check_interpreter_lock() -> None:
+    """After the import: a free-threaded Python then takes the lock, unless it is told not to."""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)  # Python 3.13 and later
+    if is_enabled is not None and not is_enabled():
+        raise ImportError(
+            "neml2_aoti_plugin needs the global interpreter lock, which this free-threaded Python "
+            "was told to do without. Start it without PYTHON_GIL=0 and -X gil=0; threads still "
+            "run graphs side by side, since calls release the lock."
         )
 
 
@@ -76,6 +90,8 @@ from neml2_aoti_plugin._core._runtime import (  # noqa: E402  (only after the ch
     define_opaque_pow,
     has_opaque_pow,
 )
+
+_check_interpreter_lock()
 
 __all__ = [
     "BUILT_WITH_TORCH",
