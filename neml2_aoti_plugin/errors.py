@@ -74,7 +74,7 @@ class ConvergenceError(RuntimeError):
     package, an instance always carries
 
     ``converged_mask``
-        bool tensor ``(*batch,)``, true where the row converged;
+        bool tensor ``(*batch,)``, true where the row has what was asked for;
     ``status``
         int8 tensor ``(*batch,)``, for each row a :class:`neml2_aoti_plugin.solves.RowStatus`;
     ``iterations``

@@ -215,7 +215,8 @@ from pathlib import Path
 
 import torch
 
-from neml2_aoti_plugin import ConvergenceError, Model
+from neml2_aoti_plugin import ConvergenceError, DerivativeNotCompiledError, Model
+from neml2_aoti_plugin.solves import RowStatus
 
 here = Path(__file__).resolve().parent
 report = json.loads((here / "report.json").read_text())
@@ -232,10 +233,22 @@ device = artifact["device"]
 inputs = {name: value.to(device) for name, value in call["inputs"].items()}
 parameters = {name: value.to(device) for name, value in call["parameters"].items()}
 solves = []
-try:
-    model.forward(inputs, param_overrides=parameters, solves=solves)
-except ConvergenceError as error:
-    print(error)
+
+
+def run(operation):
+    try:
+        operation(inputs, param_overrides=parameters, solves=solves)
+    except ConvergenceError as error:
+        print(error)
+
+
+if RowStatus.NO_TANGENT in report["status"]:  # which only a derivative asks for
+    try:
+        run(model.jacobian)
+    except DerivativeNotCompiledError:
+        run(model.param_jacobian)
+else:
+    run(model.forward)
 last = solves[-1]
 print("row  status  iterations  |r0|         |r|")
 for k, row in enumerate(report["rows"]):

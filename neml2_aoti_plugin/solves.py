@@ -28,6 +28,9 @@ class RowStatus(IntEnum):
     """The matrix of an update is singular."""
     ITERATION_LIMIT = 3
     """As many updates as are allowed were not enough."""
+    NO_TANGENT = 4
+    """It is solved, but its matrix is singular at the solution, where the derivative that was asked
+    for does not exist."""
 
 
 class Iterate(NamedTuple):

@@ -27,6 +27,19 @@ void require_known(const std::set<std::string> & names, const std::vector<Descri
                        "' was asked for, and there is none");
 }
 
+void require_gradients(const std::map<std::string, RowList> & singular, const RowRange & block)
+{
+  if (singular.empty())
+    return;
+  const auto & [segment, rows] = *singular.begin();
+  const auto first = block.begin + *std::min_element(rows.begin(), rows.end());
+  throw Error("segment '" + segment + "': the system is singular at the solution of row " +
+              std::to_string(first) + " of the batch, flattened" +
+              (rows.size() == 1 ? "" : ", and of " + std::to_string(rows.size() - 1) + " more") +
+              ", so that its gradient does not exist. Give its results no weight, or have a "
+              "gradient that is not a number with set_on_failure(\"nan\").");
+}
+
 at::Tensor or_zeros(const at::Tensor & cotangent, std::int64_t rows, const Shape & tail,
                     const at::TensorOptions & options)
 {
@@ -119,6 +132,8 @@ RowResults Model::pull_back_block(const RecordedBlock & block, const CotangentMa
   }
   for (std::size_t k = segments_.size(); k-- > 0;)
     segments_[k]->pull_back(block.tape[k], cotangents, block.call);
+  if (!block.call.goes_on)
+    require_gradients(cotangents.singular(), block.rows);
   RowResults results;
   for (const auto & input : description_.inputs)
     if (wanted.inputs.count(input.public_name) > 0)

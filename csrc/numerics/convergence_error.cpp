@@ -54,6 +54,8 @@ std::string causes(const NewtonResult & result, const NewtonSettings & settings)
       "not converged after " + std::to_string(settings.max_iterations) + " iterations");
   add(RowStatus::NonFinite, "with a residual that is not finite");
   add(RowStatus::LinearSolveFailed, "with a linear solve that failed");
+  add(RowStatus::NoTangent,
+      "solved, but without a derivative, since the system is singular at the solution");
   return text;
 }
 

@@ -27,6 +27,7 @@ enum class RowStatus : std::uint8_t
   NonFinite,         // |r| is infinite or not a number
   LinearSolveFailed, // A is singular
   IterationLimit,    // max_iterations updates were not enough
+  NoTangent,         // solved, but A is singular at the solution, and a tangent was asked for
 };
 
 /// All rows that came to this iterate, seen together.

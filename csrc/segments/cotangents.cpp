@@ -46,6 +46,14 @@ void Cotangents::add_parameter(const std::string & parameter, const at::Tensor &
     accumulate(parameters_, parameter, cotangent);
 }
 
+void Cotangents::add_singular(const std::string & segment, const RowList & rows)
+{
+  if (rows.empty())
+    return;
+  auto & all = singular_[segment];
+  all.insert(all.end(), rows.begin(), rows.end());
+}
+
 at::Tensor Cotangents::take(const std::string & variable) { return taken(variables_, variable); }
 
 at::Tensor Cotangents::take_parameter(const std::string & parameter)

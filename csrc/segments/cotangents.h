@@ -9,9 +9,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
+
+#include "numerics/rows.h"
 
 namespace neml2_aoti_plugin
 {
@@ -67,10 +70,15 @@ public:
   at::Tensor take(const std::string & variable);
   at::Tensor take_parameter(const std::string & parameter);
 
+  /// Rows in which what was added is not a number, since the system of a segment is singular there.
+  void add_singular(const std::string & segment, const RowList & rows);
+  const std::map<std::string, RowList> & singular() const { return singular_; }
+
 private:
   const Moving & wanted_;
   CotangentMap variables_;
   CotangentMap parameters_;
+  std::map<std::string, RowList> singular_; // by segment
 };
 
 } // namespace neml2_aoti_plugin

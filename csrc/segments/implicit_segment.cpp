@@ -34,6 +34,16 @@ Solution solution_of(const Outcome & outcome, const RowList & solved,
           select_rows(unknowns, index)};
 }
 
+/// The numbers in the segment of some rows of a solution.
+RowList rows_of(const Solution & solution, const RowList & places)
+{
+  if (!solution.rows.defined() || places.empty())
+    return places;
+  const auto rows = take_rows(solution.rows, row_index(places, solution.rows.device())).cpu();
+  const auto * numbers = rows.const_data_ptr<std::int64_t>();
+  return {numbers, numbers + rows.numel()};
+}
+
 bool took_no_iterations(const NewtonResult & result)
 {
   return std::all_of(result.iterations.begin(), result.iterations.end(),
@@ -194,7 +204,7 @@ Outcome ImplicitSegment::integrate(const Increment & increment, const Span & spa
   return outcome;
 }
 
-/// One Newton solve, and the tangents of the rows that it solved.
+/// One Newton solve, and the tangents of the rows that it solved. A row without tangents fails.
 Outcome ImplicitSegment::solve(Increment part, const Span & span, const Manner & manner) const
 {
   const auto options = part.values.begin()->second.data.options();
@@ -209,37 +219,63 @@ Outcome ImplicitSegment::solve(Increment part, const Span & span, const Manner &
       solve_newton(*system, guess, manner.settings,
                    shared_rows(part.rows, chunk_rows, manner.team.size()), manner.team);
   outcome.substeps.assign(outcome.newton.rows(), 1);
+  if (sensitivity_.is_reached_by(part.tangents))
+    add_tangents(outcome, arguments, part.tangents, chunk_rows);
   const auto solved = outcome.rows_with(true);
   if (manner.passage && !solved.empty())
     manner.passage->solutions.push_back(solution_of(outcome, solved, arguments, part.origin, span));
-  if (solved.empty() || !sensitivity_.is_reached_by(part.tangents))
-    return outcome;
-  auto tangents = tangents_of(outcome, solved, arguments, part.tangents, chunk_rows);
-  if (outcome.newton.all_converged())
-    outcome.tangents = std::move(tangents);
-  else
-    outcome.adopt_tangents(row_index(solved, options.device()), tangents);
   return outcome;
 }
 
-/// Of these rows, some at a time.
+/// To the rows that are solved; those that have no tangents become failed.
+void ImplicitSegment::add_tangents(Outcome & outcome, const SolveArguments & arguments,
+                                   const Tangents & tangents, std::int64_t chunk_rows) const
+{
+  const auto solved = outcome.rows_with(true);
+  if (solved.empty())
+    return;
+  RowList singular;
+  auto computed = tangents_of(outcome, solved, arguments, tangents, chunk_rows, singular);
+  for (const auto place : singular)
+    outcome.newton.status[static_cast<std::size_t>(solved[static_cast<std::size_t>(place)])] =
+        RowStatus::NoTangent;
+  if (outcome.newton.all_converged())
+  {
+    outcome.tangents = std::move(computed);
+    return;
+  }
+  RowList places;
+  for (std::size_t place = 0; place < solved.size(); ++place)
+    if (outcome.newton.status[static_cast<std::size_t>(solved[place])] == RowStatus::Converged)
+      places.push_back(static_cast<std::int64_t>(place));
+  if (places.empty())
+    return;
+  const auto device = outcome.newton.unknowns.front().device();
+  outcome.adopt_tangents(row_index(pick(solved, places), device),
+                         select_rows(computed, row_index(places, device)));
+}
+
+/// Of these rows, some at a time. Places among them that have no tangents are added to `singular`.
 ComputedTangents ImplicitSegment::tangents_of(const Outcome & outcome, const RowList & rows,
                                               const SolveArguments & arguments,
-                                              const Tangents & tangents,
-                                              std::int64_t chunk_rows) const
+                                              const Tangents & tangents, std::int64_t chunk_rows,
+                                              RowList & singular) const
 {
   const auto & unknowns = outcome.newton.unknowns;
   const auto count = static_cast<std::int64_t>(rows.size());
   if (outcome.newton.all_converged() && count <= chunk_rows)
-    return sensitivity_.tangents_at(unknowns, arguments, tangents);
+    return sensitivity_.tangents_at(unknowns, arguments, tangents, singular);
   std::unordered_map<std::string, std::map<std::string, Tensors>> parts;
   for (const auto & block : equal_blocks(count, chunk_rows))
   {
     const auto begin = rows.begin() + block.begin;
     const auto index = row_index({begin, begin + block.count}, unknowns.front().device());
+    RowList singular_of_block;
     const auto computed =
         sensitivity_.tangents_at(select_rows(unknowns, index), arguments.restricted_to(index),
-                                 tangents.restricted_to(index));
+                                 tangents.restricted_to(index), singular_of_block);
+    for (const auto row : singular_of_block)
+      singular.push_back(block.begin + row);
     for (const auto & [unknown, seeds] : computed)
       for (const auto & [seed, tangent] : seeds)
         parts[unknown][seed].push_back(tangent.expand({block.count, -1, -1}));
@@ -396,7 +432,9 @@ void ImplicitSegment::pull_back(const Passage & passage, Cotangents & cotangents
       sensitivity_.require_substeps();
     const auto part = reverse.taken(solution->rows);
     const auto needed = solution->span.is_whole() ? wanted : reverse.widened(wanted);
-    reverse.add(pulled_back(*solution, part, needed, call), solution->rows, solution->span);
+    const auto found = pulled_back(*solution, part, needed, call);
+    cotangents.add_singular(description_.label, rows_of(*solution, found.singular));
+    reverse.add(found, solution->rows, solution->span);
   }
   if (predictor_)
   {
@@ -434,6 +472,8 @@ PulledBack ImplicitSegment::pulled_back(const Solution & solution, const Cotange
                       parts[static_cast<std::size_t>(number)] = sensitivity_.pulled_back(
                           select_rows(solution.unknowns, index),
                           solution.arguments.restricted_to(index), of_block, wanted);
+                      for (auto & row : parts[static_cast<std::size_t>(number)].singular)
+                        row += block.begin;
                     });
   return joined(parts);
 }

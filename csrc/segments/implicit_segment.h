@@ -59,9 +59,11 @@ private:
   Outcome integrate(const Increment & increment, const Span & span, std::int64_t level,
                     const Manner & manner) const;
   Outcome solve(Increment part, const Span & span, const Manner & manner) const;
+  void add_tangents(Outcome & outcome, const SolveArguments & arguments, const Tangents & tangents,
+                    std::int64_t chunk_rows) const;
   ComputedTangents tangents_of(const Outcome & outcome, const RowList & rows,
                                const SolveArguments & arguments, const Tangents & tangents,
-                               std::int64_t chunk_rows) const;
+                               std::int64_t chunk_rows, RowList & singular) const;
 
   bool uses_guess_in(const State & state, const std::string & unknown) const;
   Groups initial_guess(const State & values, std::int64_t rows,

@@ -31,7 +31,11 @@ CotangentMap joined_maps(const std::vector<PulledBack> & parts, CotangentMap Pul
 
 PulledBack joined(const std::vector<PulledBack> & parts)
 {
-  return {joined_maps(parts, &PulledBack::givens), joined_maps(parts, &PulledBack::parameters)};
+  PulledBack whole{
+      joined_maps(parts, &PulledBack::givens), joined_maps(parts, &PulledBack::parameters), {}};
+  for (const auto & part : parts)
+    whole.singular.insert(whole.singular.end(), part.singular.begin(), part.singular.end());
+  return whole;
 }
 
 ReverseIncrement::ReverseIncrement(const std::vector<Given> & givens, const Call & call,

@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <map>
 
 #include "errors.h"
@@ -19,16 +21,16 @@ namespace neml2_aoti_plugin
 namespace
 {
 
-/// -A^-1 B, (rows, n, m).
-at::Tensor minus_solved(const at::Tensor & a, const at::Tensor & b, const std::string & label)
+/// -A^-1 B, (rows, n, m). Where A is singular it is not a number; these rows are added to
+/// `singular`.
+at::Tensor minus_solved(const at::Tensor & a, const at::Tensor & b, RowList & singular)
 {
-  const auto [solution, singular] = solve_columns(a, b);
-  if (!singular.empty())
-    throw Error("segment '" + label + "': the system is singular at the solution of " +
-                std::to_string(singular.size()) + " of " + std::to_string(a.size(0)) +
-                " rows (the first is " + std::to_string(singular.front()) +
-                "), where the derivative does not exist. Leave these rows out.");
-  return -solution;
+  const auto [solution, rows] = solve_columns(a, b);
+  if (rows.empty())
+    return -solution;
+  singular.insert(singular.end(), rows.begin(), rows.end());
+  return (-solution).index_fill(0, row_index(rows, a.device()),
+                                std::numeric_limits<double>::quiet_NaN());
 }
 
 template <typename Pair>
@@ -243,18 +245,18 @@ Sensitivity::Places Sensitivity::places_of(const std::vector<Group> & groups)
 }
 
 ComputedTangents Sensitivity::tangents_at(const Groups & u, const SolveArguments & arguments,
-                                          const Tangents & tangents) const
+                                          const Tangents & tangents, RowList & singular) const
 {
   ComputedTangents computed;
   if (is_reached_through_givens(tangents))
   {
     if (solves_for_columns())
-      add_solved_columns(computed, u, arguments, tangents);
+      add_solved_columns(computed, u, arguments, tangents, singular);
     else
       add_blocks(computed, u, arguments, tangents);
   }
   if (is_reached_through_parameters(tangents))
-    add_parameter_blocks(computed, u, arguments, tangents);
+    add_parameter_blocks(computed, u, arguments, tangents, singular);
   return computed;
 }
 
@@ -274,8 +276,8 @@ bool Sensitivity::solves_for_parameters() const
 
 /// du = -A^-1 (B dg), with as many right-hand sides as the seeds have columns.
 void Sensitivity::add_solved_columns(ComputedTangents & computed, const Groups & u,
-                                     const SolveArguments & arguments,
-                                     const Tangents & tangents) const
+                                     const SolveArguments & arguments, const Tangents & tangents,
+                                     RowList & singular) const
 {
   const auto tensors = arguments.with(u);
   const auto a = system_matrix(tensors, arguments);
@@ -288,7 +290,7 @@ void Sensitivity::add_solved_columns(ComputedTangents & computed, const Groups &
   Tensors columns;
   for (const auto & [seed, column] : right)
     columns.push_back(column.expand({arguments.rows, -1, -1}));
-  const auto solution = minus_solved(a, at::cat(columns, 2), label_);
+  const auto solution = minus_solved(a, at::cat(columns, 2), singular);
   std::int64_t offset = 0;
   for (const auto & [seed, column] : right)
   {
@@ -331,10 +333,10 @@ void Sensitivity::add_blocks(ComputedTangents & computed, const Groups & u,
 }
 
 void Sensitivity::add_parameter_blocks(ComputedTangents & computed, const Groups & u,
-                                       const SolveArguments & arguments,
-                                       const Tangents & tangents) const
+                                       const SolveArguments & arguments, const Tangents & tangents,
+                                       RowList & singular) const
 {
-  const auto blocks = parameter_blocks(u, arguments);
+  const auto blocks = parameter_blocks(u, arguments, singular);
   for (std::size_t k = 0; k < blocks.size(); ++k)
   {
     const auto & pair = parameter_pairs_[k];
@@ -378,7 +380,8 @@ SolveArguments Sensitivity::with_parameters_per_row(const SolveArguments & argum
 }
 
 /// One block per pair, each (rows, *unknown, *parameter). These graphs take a value per row.
-Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & arguments) const
+Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & arguments,
+                                      RowList & singular) const
 {
   const auto count = parameter_pairs_.size();
   const auto tensors = with_parameters_per_row(arguments).with(u);
@@ -387,8 +390,8 @@ Tensors Sensitivity::parameter_blocks(const Groups & u, const SolveArguments & a
   const auto jacobians = contiguous(parameter_graphs_.operators[0]->run(tensors, 2));
   if (!solves_for_parameters())
     return arguments.own(parameter_graphs_.solve->run(jacobians, count));
-  const auto matrix = minus_solved(jacobians[0], jacobians[1], label_);
-  return cut_blocks<ParameterPair>(arguments.own({matrix}).front(), parameter_pairs_,
+  const auto own = arguments.own(jacobians);
+  return cut_blocks<ParameterPair>(minus_solved(own[0], own[1], singular), parameter_pairs_,
                                    [](const ParameterPair & pair) -> const Shape &
                                    { return pair.parameter_base_shape; });
 }
@@ -413,8 +416,9 @@ PulledBack Sensitivity::pulled_back(const Groups & u, const SolveArguments & arg
   return result;
 }
 
-/// -A^-T dL/du, (rows, 1, n).
-at::Tensor Sensitivity::adjoint(const at::Tensor & a, const CotangentMap & of_unknowns) const
+/// -A^-T dL/du, (rows, 1, n). Where L does not depend on u it is zero, whatever A is.
+at::Tensor Sensitivity::adjoint(const at::Tensor & a, const CotangentMap & of_unknowns,
+                                RowList & singular) const
 {
   Tensors parts;
   for (const auto & place : unknowns_)
@@ -424,7 +428,14 @@ at::Tensor Sensitivity::adjoint(const at::Tensor & a, const CotangentMap & of_un
                                                : found->second);
   }
   const auto right = at::cat(parts, 1).unsqueeze(2);
-  return minus_solved(a.transpose(1, 2).contiguous(), right, label_).transpose(1, 2);
+  RowList found;
+  const auto lambda = minus_solved(a.transpose(1, 2).contiguous(), right, found).transpose(1, 2);
+  if (found.empty())
+    return lambda;
+  const auto is_zero = right.eq(0.0).flatten(1).all(1);
+  std::copy_if(found.begin(), found.end(), std::back_inserter(singular),
+               [&](std::int64_t row) { return !is_zero[row].item<bool>(); });
+  return lambda.masked_fill(is_zero.reshape({-1, 1, 1}), 0.0);
 }
 
 /// `lambda` is undefined where it has not been solved for yet.
@@ -437,7 +448,8 @@ void Sensitivity::pull_back_to_givens(PulledBack & result, const Groups & u,
   {
     const auto tensors = arguments.with(u);
     const auto multiplier =
-        lambda.defined() ? lambda : adjoint(system_matrix(tensors, arguments), of_unknowns);
+        lambda.defined() ? lambda
+                         : adjoint(system_matrix(tensors, arguments), of_unknowns, result.singular);
     const auto all = row_matmul(multiplier, given_matrix(tensors, arguments)).squeeze(1);
     for (const auto & place : givens_)
       if (differentiates(place.name))
@@ -467,14 +479,14 @@ at::Tensor Sensitivity::pull_back_to_parameters(PulledBack & result, const Group
     const auto tensors = with_parameters_per_row(arguments).with(u);
     const auto jacobians =
         arguments.own(contiguous(parameter_graphs_.operators[0]->run(tensors, 2)));
-    const auto lambda = adjoint(jacobians[0], of_unknowns);
+    const auto lambda = adjoint(jacobians[0], of_unknowns, result.singular);
     const auto all = row_matmul(lambda, jacobians[1]).squeeze(1);
     for (const auto & pair : parameter_pairs_)
       result.parameters[pair.parameter] =
           all.narrow(1, pair.column_offset, element_count(pair.parameter_base_shape));
     return lambda;
   }
-  const auto blocks = parameter_blocks(u, arguments);
+  const auto blocks = parameter_blocks(u, arguments, result.singular);
   for (std::size_t k = 0; k < blocks.size(); ++k)
   {
     const auto & pair = parameter_pairs_[k];

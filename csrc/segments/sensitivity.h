@@ -8,6 +8,7 @@
 #include "description/segment.h"
 #include "graphs/graph_store.h"
 #include "layout/shapes.h"
+#include "numerics/rows.h"
 #include "segments/cotangents.h"
 #include "segments/graph_system.h"
 #include "segments/tangents.h"
@@ -20,6 +21,7 @@ struct PulledBack
 {
   CotangentMap givens;
   CotangentMap parameters;
+  RowList singular; // A is singular there, so that these rows of both are not a number
 };
 
 class Sensitivity
@@ -49,9 +51,10 @@ public:
   /// Whether any unknown moves with what the tangents seed.
   bool is_reached_by(const Tangents & tangents) const;
 
-  /// Tangents of the unknowns at the solution `u`, given those of the givens.
+  /// Tangents of the unknowns at the solution `u`, given those of the givens. Rows of which A is
+  /// singular there have none: theirs are not a number, and the rows are added to `singular`.
   ComputedTangents tangents_at(const Groups & u, const SolveArguments & arguments,
-                               const Tangents & tangents) const;
+                               const Tangents & tangents, RowList & singular) const;
 
   /// The transposed: dL/dg = -B^T lambda and dL/dp = -P^T lambda with A^T lambda = dL/du, one
   /// right-hand side however many givens and parameters there are. `of_unknowns` by name,
@@ -75,7 +78,8 @@ private:
   bool is_reached_through_parameters(const Tangents & tangents) const;
   bool solves_for_columns() const;
   bool solves_for_parameters() const;
-  at::Tensor adjoint(const at::Tensor & a, const CotangentMap & of_unknowns) const;
+  at::Tensor adjoint(const at::Tensor & a, const CotangentMap & of_unknowns,
+                     RowList & singular) const;
   at::Tensor system_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
   at::Tensor given_matrix(const Tensors & tensors, const SolveArguments & arguments) const;
   void pull_back_to_givens(PulledBack & result, const Groups & u, const SolveArguments & arguments,
@@ -86,13 +90,16 @@ private:
                                      const CotangentMap & of_unknowns) const;
   SolveArguments with_parameters_per_row(const SolveArguments & arguments) const;
   void add_solved_columns(ComputedTangents & computed, const Groups & u,
-                          const SolveArguments & arguments, const Tangents & tangents) const;
+                          const SolveArguments & arguments, const Tangents & tangents,
+                          RowList & singular) const;
   void add_blocks(ComputedTangents & computed, const Groups & u, const SolveArguments & arguments,
                   const Tangents & tangents) const;
   void add_parameter_blocks(ComputedTangents & computed, const Groups & u,
-                            const SolveArguments & arguments, const Tangents & tangents) const;
+                            const SolveArguments & arguments, const Tangents & tangents,
+                            RowList & singular) const;
   Tensors given_blocks(const Groups & u, const SolveArguments & arguments) const;
-  Tensors parameter_blocks(const Groups & u, const SolveArguments & arguments) const;
+  Tensors parameter_blocks(const Groups & u, const SolveArguments & arguments,
+                           RowList & singular) const;
 
   /// The graphs of one kind of derivative. With `operators` A and the derivative of r come from
   /// them, and `solve` may be null: then we solve. Without, `solve` takes u, g, p and does it all.

@@ -18,13 +18,15 @@ from artifact_cache import CompiledCase, compiled, compiled_feature
 from twins import Tensors, Twin, open_model, require_same_bits
 
 from neml2_aoti_plugin import ConvergenceError, Model
-from neml2_aoti_plugin.errors import InputError
+from neml2_aoti_plugin.errors import AOTIError, InputError
 from neml2_aoti_plugin.failure_report import MAX_REPORTS
 from neml2_aoti_plugin.solves import RowStatus, SolveRecord, row_status
 
 BAD = (1, 4)
 """Rows without a solution."""
 GOOD = (0, 2, 3, 5)
+SINGULAR, REGULAR = 2, [0, 1, 3]
+"""A row whose matrix is singular at its solution, and those beside it."""
 DRIVING = {"composed": "displacement_gradient", "crystal": "deformation_rate"}
 
 
@@ -64,6 +66,89 @@ def assert_bad_rows_alone_are_nan(found: torch.Tensor, expected: torch.Tensor) -
     assert found.shape == expected.shape
     assert found[list(BAD)].isnan().all()
     assert torch.equal(found[list(GOOD)], expected[list(GOOD)])
+
+
+@pytest.fixture(params=[(None, None), (1, 2), (300, 1)], ids=str)
+def singular(request: pytest.FixtureRequest, twin_of: Any) -> tuple[Model, Tensors]:
+    """One row is on the yield surface, where without a time increment any flow rate solves it."""
+    twin = twin_of("rate_independent")
+    model = open_model(twin.case)
+    model.set_execution(chunk_rows=request.param[0], threads=request.param[1])
+    inputs = twin.inputs(4)
+    for value in inputs.values():
+        value[SINGULAR] = 0.0
+    shear_modulus, yield_stress = 2e5 / 2.6, 200.0
+    inputs["strain"][SINGULAR, 3] = yield_stress / (math.sqrt(1.5) * 2.0 * shear_modulus)
+    inputs["flow_rate"][SINGULAR] = 1e12
+    return model, inputs
+
+
+# --- singular at the solution
+
+
+def test_a_row_without_tangent_fails_alone_and_in_derivatives_only(
+    singular: tuple[Model, Tensors],
+) -> None:
+    model, inputs = singular
+    solves: list[SolveRecord] = []
+    model.forward(inputs, solves=solves)
+    assert row_status(solves).tolist() == [0, 0, 0, 0]
+    tangents = {"strain": torch.ones(4, 6, dtype=torch.float64)}
+    for operation, more in ((model.jacobian, ()), (model.jvp, (tangents,))):
+        with pytest.raises(ConvergenceError, match="1 solved, but without a derivative") as caught:
+            operation(inputs, *more)
+        assert caught.value.status.tolist() == [0, 0, RowStatus.NO_TANGENT, 0]
+        assert "worst row 2:" in str(caught.value)
+
+
+def test_other_rows_have_the_derivatives_that_they_have_without_it(
+    singular: tuple[Model, Tensors],
+) -> None:
+    model, inputs = singular
+    model.set_on_failure("nan")
+    regular = {name: value[REGULAR] for name, value in inputs.items()}
+    expected_values, expected = model.jacobian(regular)
+    solves: list[SolveRecord] = []
+    values, blocks = model.jacobian(inputs, solves=solves)
+    assert row_status(solves).tolist() == [0, 0, RowStatus.NO_TANGENT, 0]
+    for name, value in values.items():
+        assert torch.equal(value[REGULAR], expected_values[name])
+        for by, block in blocks[name].items():
+            assert torch.equal(block[REGULAR], expected[name][by]), (name, by)
+            assert block[SINGULAR].isnan().all(), (name, by)
+
+
+def test_a_gradient_that_does_not_exist_is_told_where_it_counts(
+    singular: tuple[Model, Tensors],
+) -> None:
+    model, inputs = singular
+
+    def gradient(rows: list[int]) -> torch.Tensor:
+        strain = inputs["strain"].clone().requires_grad_()
+        model.forward({**inputs, "strain": strain})["stress"][rows].sum().backward()
+        assert strain.grad is not None
+        return strain.grad
+
+    expected = gradient(REGULAR)
+    assert expected[SINGULAR].eq(0.0).all()
+    with pytest.raises(AOTIError, match="singular at the solution of row 2 of the batch"):
+        gradient([0, 1, 2, 3])
+    model.set_on_failure("nan")
+    found = gradient([0, 1, 2, 3])
+    assert found[SINGULAR].isnan().all()
+    assert torch.equal(found[REGULAR], expected[REGULAR])
+
+
+def test_report_of_a_row_without_tangent_runs_again(
+    singular: tuple[Model, Tensors], tmp_path: Path
+) -> None:
+    model, inputs = singular
+    model.set_on_failure("dump", tmp_path)
+    with pytest.raises(ConvergenceError) as caught:
+        model.jacobian(inputs)
+    again = rerun(Path(caught.value.report))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "as reported" in again.stdout
 
 
 # --- nan
