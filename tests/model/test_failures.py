@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from artifact_cache import CompiledCase, compiled, compiled_feature
-from twins import Tensors, Twin, open_model, require_same_bits
+from twins import Tensors, Twin, open_model, reads_no_guesses, require_same_bits
 
 from neml2_aoti_plugin import ConvergenceError, Model
 from neml2_aoti_plugin.errors import AOTIError, InputError
@@ -73,6 +73,8 @@ def singular(request: pytest.FixtureRequest, twin_of: Any) -> tuple[Model, Tenso
     """One row is on the yield surface, where without a time increment any flow rate solves it."""
     twin = twin_of("rate_independent")
     model = open_model(twin.case)
+    if reads_no_guesses(model):
+        pytest.skip("starts from no flow rate, where the matrix is regular")
     model.set_execution(chunk_rows=request.param[0], threads=request.param[1])
     inputs = twin.inputs(4)
     for value in inputs.values():
