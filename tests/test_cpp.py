@@ -77,6 +77,7 @@ PURE = Suite(
     core=(
         "execution/*.cpp",
         "graphs/remembered_pow.cpp",
+        "graphs/small_products.cpp",
         "layout/shapes.cpp",
         "layout/shape_table.cpp",
         "numerics/batched_lu.cpp",

@@ -65,6 +65,8 @@ PURE_FILES = (
     "description/variable.h",
     "graphs/remembered_pow.h",
     "graphs/remembered_pow.cpp",
+    "graphs/small_products.h",
+    "graphs/small_products.cpp",
     "layout/shapes.h",
     "layout/shapes.cpp",
     "layout/shape_table.h",

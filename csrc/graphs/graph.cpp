@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "errors.h"
+#include "graphs/graph_bmm.h"
 #include "graphs/graph_run_error.h"
 #include "graphs/imports.h"
 #include "graphs/remembered_pow.h"
@@ -53,6 +54,7 @@ void Graph::open()
           std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(library, runner_count());
       runner_ = own_runner_.get();
       redirect_import(library, "pow", reinterpret_cast<void *>(&remembered_pow));
+      redirect_import(library, "aoti_torch_cpu_bmm_out", reinterpret_cast<void *>(&graph_bmm_out));
       return;
     }
     const auto index = device_.has_index() && !device_.is_cpu() ? device_.index() : -1;
