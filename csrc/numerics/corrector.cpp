@@ -131,8 +131,7 @@ std::vector<std::int64_t> Corrector::judge(const std::vector<double> & initial,
 
 void Corrector::restrict_to(const at::Tensor & rows)
 {
-  const auto * listed = rows.const_data_ptr<std::int64_t>();
-  const RowList kept(listed, listed + rows.numel());
+  const auto kept = row_list(rows);
   steps_ = pick(steps_, kept);
   has_corrected_ = pick(has_corrected_, kept);
   if (!history_.defined())

@@ -149,9 +149,7 @@ ColumnSolution solve_columns(const at::Tensor & a, const at::Tensor & b)
     return {factors.solve(b, b.size(-1)), factors.singular_rows()};
   }
   const auto [x, info] = at::linalg_solve_ex(a, b);
-  const auto singular = info.ne(0).nonzero().flatten().cpu();
-  const auto * rows = singular.const_data_ptr<std::int64_t>();
-  return {x, {rows, rows + singular.numel()}};
+  return {x, row_list(info.ne(0).nonzero().flatten())};
 }
 
 at::Tensor assembled(const std::vector<at::Tensor> & blocks, std::size_t block_rows,

@@ -16,6 +16,14 @@ inline at::Tensor row_index(const RowList & rows, const at::Device & device)
   return at::tensor(rows, at::TensorOptions().dtype(at::kLong)).to(device);
 }
 
+/// The reverse of row_index().
+inline RowList row_list(const at::Tensor & index)
+{
+  const auto host = index.cpu().contiguous();
+  const auto * rows = host.const_data_ptr<std::int64_t>();
+  return {rows, rows + host.numel()};
+}
+
 /// The entries of `values` at `positions`.
 template <typename T>
 std::vector<T> pick(const std::vector<T> & values, const RowList & positions)

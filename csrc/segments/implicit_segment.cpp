@@ -39,9 +39,7 @@ RowList rows_of(const Solution & solution, const RowList & places)
 {
   if (!solution.rows.defined() || places.empty())
     return places;
-  const auto rows = take_rows(solution.rows, row_index(places, solution.rows.device())).cpu();
-  const auto * numbers = rows.const_data_ptr<std::int64_t>();
-  return {numbers, numbers + rows.numel()};
+  return row_list(take_rows(solution.rows, row_index(places, solution.rows.device())));
 }
 
 bool took_no_iterations(const NewtonResult & result)
