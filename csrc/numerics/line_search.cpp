@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/tensor.h>
 
+#include <cmath>
+
 #include "numerics/convergence.h"
 #include "numerics/row_reductions.h"
 #include "numerics/rows.h"
@@ -62,13 +64,20 @@ struct Search
   }
 };
 
-RowList rejected(const Search & search, const Groups & trial_b, const NewtonSettings & settings)
+/// Who shall try a smaller step after so many trials.
+RowList rejected(const Search & search, const Groups & trial_b, std::int64_t trials,
+                 const NewtonSettings & settings)
 {
   const auto trial_phi = row_dot(trial_b, trial_b);
+  // The host's loop ends one trial before its limit, and so do we, to follow the same iterates; but
+  // for a step to where the residual is not finite, which is where the host gives up.
+  const bool has_trials = trials + 1 < settings.line_search_max_iterations;
+  const bool has_last_trial = trials < settings.line_search_max_iterations;
   RowList positions;
   for (std::size_t i = 0; i < search.size(); ++i)
-    if (!is_sufficient_decrease(trial_phi[i], search.phi[i], search.slope[i], search.alpha[i],
-                                settings))
+    if ((has_trials && !is_sufficient_decrease(trial_phi[i], search.phi[i], search.slope[i],
+                                               search.alpha[i], settings)) ||
+        (has_last_trial && !std::isfinite(trial_phi[i])))
       positions.push_back(static_cast<std::int64_t>(i));
   return positions;
 }
@@ -89,13 +98,12 @@ Iterate searched_step(const NonlinearSystem & system, const Iterate & current, c
 
   Iterate accepted{full_step(current.u, du), {}};
   accepted.b = system.residual(accepted.u);
-  auto pending = rejected(search, accepted.b, settings);
+  auto pending = rejected(search, accepted.b, 1, settings);
   if (pending.empty())
     return accepted;
   for (auto & group : accepted.b)
     group = group.clone();
-  for (std::int64_t trial = 1; trial < settings.line_search_max_iterations && !pending.empty();
-       ++trial)
+  for (std::int64_t trials = 2; !pending.empty(); ++trials)
   {
     search = search.subset(pending);
     for (auto & alpha : search.alpha)
@@ -105,7 +113,7 @@ Iterate searched_step(const NonlinearSystem & system, const Iterate & current, c
     const auto b = system.restricted_to(rows)->residual(u);
     write_rows(accepted.u, rows, u);
     write_rows(accepted.b, rows, b);
-    pending = rejected(search, b, settings);
+    pending = rejected(search, b, trials, settings);
   }
   return accepted;
 }

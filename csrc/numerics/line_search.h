@@ -17,10 +17,11 @@ struct Iterate
 
 /// Takes the step from `current` along `du`.
 ///
-/// Without a line search every row takes the full step. With one, a row takes the first of at most
-/// line_search_max_iterations trials alpha = 1, 1/cutback, 1/cutback^2, ... that decreases |b|^2
-/// enough (is_sufficient_decrease), or the last trial where none does. A row that has accepted is
-/// not evaluated again.
+/// Without a line search every row takes the full step. With one, a row takes the first of the
+/// trials alpha = 1, 1/cutback, 1/cutback^2, ... that decreases |b|^2 enough
+/// (is_sufficient_decrease), or the last where none does. There are line_search_max_iterations - 1
+/// trials, and one more where the residual at the last of them is not finite. A row that has
+/// accepted is not evaluated again.
 Iterate take_step(const NonlinearSystem & system, const Iterate & current, const Groups & du,
                   const NewtonSettings & settings);
 

@@ -40,25 +40,25 @@ const check::Tests tests{
   same(step(system, {2.5}, with_trials(10)).u.at(0), step(system, {2.5}, with_trials(1)).u.at(0));
   check::that(log.restrictions.empty());
 }},
-{"line_search_tries_exactly_its_maximum", [] {
+{"line_search_tries_one_less_than_its_maximum_as_the_host_does", [] {
   for (const auto kind : {LineSearch::Backtracking, LineSearch::StrongWolfe}) {
     Log log;
     auto settings = with_trials(5, kind);
     settings.max_iterations = 3;
     solve_newton(uphill(column({0}), log), {column({1})}, settings);
-    check::equal(log.evaluations_of(0), std::size_t{1 + 3 * 5});
+    check::equal(log.evaluations_of(0), std::size_t{1 + 3 * 4});
     check::equal(log.updates.size(), std::size_t{3});
   }
 }},
 {"line_search_keeps_the_last_trial_where_none_is_accepted", [] {
   Log log;
-  const auto next = step(uphill(column({0}), log), {1}, with_trials(4));
+  const auto next = step(uphill(column({0}), log), {1}, with_trials(5));
   same(next.u.at(0), column({1.125}));  // alpha = 1, 1/2, 1/4, 1/8
   same(next.b.at(0), column({-1.125}));
 }},
 {"line_search_divides_by_the_cutback", [] {
   Log log;
-  auto settings = with_trials(3);
+  auto settings = with_trials(4);
   settings.line_search_cutback = 4.0;
   same(step(uphill(column({0}), log), {1}, settings).u.at(0), column({1.0625}));
 }},
@@ -97,6 +97,18 @@ const check::Tests tests{
   const auto next = step(cubic(column({1}), log), {1e-60}, settings);
   check::that(std::isfinite(number(next.b.at(0), 0)));
 }},
+{"line_search_has_one_more_trial_for_a_row_that_is_not_finite", [] {
+  Log log;
+  // From 1 along du = -1: the logarithm is infinite at 0, and finite at 1/2.
+  const Equations logarithm{[](const auto& u, const auto& g) { return u.log() - g; },
+                            [](const auto& u, const auto&) { return u.reciprocal(); }};
+  EntrywiseSystem system(logarithm, column({0, 5}), log);
+  Iterate current{{column({1, 1})}, {}};
+  current.b = system.residual(current.u);
+  const Groups du{column({-1, 0.5})};
+  same(take_step(system, current, du, with_trials(2)).u.at(0), column({0.5, 1.5}));
+  same(take_step(system, current, du, with_trials(1)).u.at(0), column({0, 1.5}));
+}},
 {"line_search_broadcasts_alpha_over_block_groups", [] {
   Log log;
   const Equations wrong_way{[](const auto& u, const auto& g) { return g - u; },
@@ -104,7 +116,7 @@ const check::Tests tests{
   const EntrywiseSystem system(wrong_way, at::zeros_like(counting({2, 2, 3})), log);
   Iterate current{{counting({2, 2, 3})}, {}};
   current.b = system.residual(current.u);
-  const auto next = take_step(system, current, current.u, with_trials(2));
+  const auto next = take_step(system, current, current.u, with_trials(3));
   same(next.u.at(0), 1.5 * counting({2, 2, 3}));
 }},
 {"line_search_leaves_the_current_iterate_alone", [] {
