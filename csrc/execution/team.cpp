@@ -15,23 +15,26 @@ namespace neml2_aoti_plugin
 namespace
 {
 
-/// While it lives, OpenMP regions that this thread enters run serially.
-class SerialRegions
+/// While it lives, OpenMP regions that this thread enters use at most so many threads.
+class RegionThreads
 {
 public:
 #ifdef _OPENMP
-  SerialRegions() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~SerialRegions() { omp_set_num_threads(threads_); }
+  explicit RegionThreads(std::int64_t threads) : before_(omp_get_max_threads())
+  {
+    omp_set_num_threads(static_cast<int>(threads));
+  }
+  ~RegionThreads() { omp_set_num_threads(before_); }
 
 private:
-  int threads_;
+  int before_;
 #else
-  SerialRegions() {}
+  explicit RegionThreads(std::int64_t) {}
 #endif
 
 public:
-  SerialRegions(const SerialRegions &) = delete;
-  SerialRegions & operator=(const SerialRegions &) = delete;
+  RegionThreads(const RegionThreads &) = delete;
+  RegionThreads & operator=(const RegionThreads &) = delete;
 };
 
 void rethrow_first(const std::vector<std::exception_ptr> & failures)
@@ -64,6 +67,13 @@ void Checkpoint::operator()() const
     throw Interrupted();
 }
 
+Team Team::undivided() const
+{
+  auto team = *this;
+  team.size_ = 1;
+  return team;
+}
+
 void Team::run(std::int64_t members, const Member & member) const
 {
   const auto count = std::max<std::int64_t>(1, std::min(members, size_));
@@ -73,7 +83,7 @@ void Team::run(std::int64_t members, const Member & member) const
   {
     try
     {
-      const SerialRegions serial;
+      const RegionThreads region_threads(count == 1 ? threads_ : 1);
       member(number, Checkpoint(stop, number == 0 ? &poll_ : nullptr));
     }
     catch (...)

@@ -1,6 +1,6 @@
 // The threads that share the work of one call: the calling thread, and helpers that are free.
-// Graphs that a member of a team runs use no threads of their own. Standard library only, but for
-// telling OpenMP so.
+// Graphs use threads of their own only where the calling thread works alone. Standard library only,
+// but for telling OpenMP so.
 #pragma once
 
 #include <atomic>
@@ -38,9 +38,16 @@ private:
 class Team
 {
 public:
-  explicit Team(std::int64_t size = 1, Poll poll = {}) : size_(size), poll_(std::move(poll)) {}
+  explicit Team(std::int64_t size = 1, Poll poll = {})
+      : size_(size), threads_(size), poll_(std::move(poll))
+  {
+  }
 
   std::int64_t size() const { return size_; }
+
+  /// The calling thread alone, whose graphs may use as many threads as this team has members: for
+  /// work that cannot be divided.
+  Team undivided() const;
 
   /// `member` on up to `members` threads at once, each with a number from 0, the calling thread's.
   /// How many there will be is not known: they take work from one queue.
@@ -55,6 +62,7 @@ public:
 
 private:
   std::int64_t size_;
+  std::int64_t threads_;
   Poll poll_;
 };
 

@@ -98,7 +98,7 @@ NewtonSettings ImplicitSegment::settings(const Call & call) const
 ImplicitSegment::Manner ImplicitSegment::manner(const Call & call) const
 {
   if (!is_divisible() || !call.options.device().is_cpu())
-    return {settings(call), all_at_once, Team()};
+    return {settings(call), all_at_once, call.team.undivided()};
   return {settings(call), call.chunk_rows, call.team};
 }
 
