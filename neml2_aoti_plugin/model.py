@@ -110,6 +110,7 @@ class Model:
 
     def _bind_operations(self) -> None:
         """As the core's own methods, unless failures are to be reported."""
+        self._forward = self._core.forward if self._reports is None else self._reported_forward
         for name in _OPERATIONS:
             if self._reports is not None:
                 self.__dict__.pop(name, None)
@@ -217,8 +218,14 @@ class Model:
         """
         if is_compiling():
             return self._traced.forward(inputs, {**self._trainable, **(param_overrides or {})})
-        if self._reports is None:
-            return self._core.forward(inputs, param_overrides, solves)
+        return self._forward(inputs, param_overrides, solves)
+
+    def _reported_forward(
+        self,
+        inputs: _Tensors,
+        param_overrides: _Tensors | None,
+        solves: list[SolveRecord] | None,
+    ) -> dict[str, torch.Tensor]:
         return self._run(self._core.forward, inputs, overrides=param_overrides, solves=solves)
 
     def forward_natural(
@@ -410,8 +417,9 @@ class Model:
 
         ``atol``, ``rtol``: a row has converged when ``|r| < atol`` or ``|r| < rtol |r0|``.
         ``miters``: how many Newton updates a row may take. ``ls_type``: ``BACKTRACKING`` or
-        ``STRONG_WOLFE``. ``ls_max_iters``: how many trial steps per update; 1 means full steps.
-        ``ls_cutback``: divides the step after a rejected trial. ``ls_c``: demanded decrease.
+        ``STRONG_WOLFE``. ``ls_max_iters``: one more than there are trial steps per update, as the
+        host counts; 1 means full steps. ``ls_cutback``: divides the step after a rejected trial.
+        ``ls_c``: demanded decrease.
         ``substep_del_tol``: relative size of the last update, for substepped solves only.
 
         Raises :class:`InputError` for a value that makes no sense; nothing has changed then.

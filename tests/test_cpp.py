@@ -89,6 +89,7 @@ SOLVER = Suite(
     core=(
         "execution/*.cpp",
         "graphs/batch_axes.cpp",
+        "graphs/spare_tensors.cpp",
         "layout/*.cpp",
         "numerics/*.cpp",
         "segments/*.cpp",

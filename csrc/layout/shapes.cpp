@@ -19,21 +19,20 @@ Shape concatenate(const Shape & first, const Shape & second)
   return result;
 }
 
-std::optional<Shape> broadcast(const Shape & first, const Shape & second)
+std::optional<Shape> broadcast(Shape first, const Shape & second)
 {
-  const Shape & longer = first.size() >= second.size() ? first : second;
-  const Shape & shorter = first.size() >= second.size() ? second : first;
-  Shape result = longer;
-  const std::size_t offset = longer.size() - shorter.size();
-  for (std::size_t axis = 0; axis < shorter.size(); ++axis)
+  if (first.size() < second.size())
+    first.insert(first.begin(), second.size() - first.size(), 1);
+  const std::size_t offset = first.size() - second.size();
+  for (std::size_t axis = 0; axis < second.size(); ++axis)
   {
-    auto & extent = result[offset + axis];
+    auto & extent = first[offset + axis];
     if (extent == 1)
-      extent = shorter[axis];
-    else if (shorter[axis] != 1 && shorter[axis] != extent)
+      extent = second[axis];
+    else if (second[axis] != 1 && second[axis] != extent)
       return std::nullopt;
   }
-  return result;
+  return first;
 }
 
 bool ends_with(const Shape & shape, const Shape & tail)

@@ -16,7 +16,7 @@ std::int64_t element_count(const Shape & shape);
 Shape concatenate(const Shape & first, const Shape & second);
 
 /// Right-aligned broadcast of two shapes; unset where they do not fit.
-std::optional<Shape> broadcast(const Shape & first, const Shape & second);
+std::optional<Shape> broadcast(Shape first, const Shape & second);
 
 /// Whether `shape` ends with exactly `tail`.
 bool ends_with(const Shape & shape, const Shape & tail);

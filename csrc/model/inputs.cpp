@@ -17,12 +17,12 @@ namespace
 /// Widens `batch` by that of one more tensor, or says which one does not fit.
 Shape common_batch(const Shape & batch, const Shape & next, const std::string & what)
 {
-  const auto common = broadcast(batch, next);
+  auto common = broadcast(batch, next);
   if (!common)
     throw InputError(what + " has batch shape " + to_string(next) +
                      ", which does not broadcast with the batch shape " + to_string(batch) +
                      " of the tensors before it");
-  return *common;
+  return *std::move(common);
 }
 
 std::string names_of(const std::vector<BoundaryVariable> & variables)
@@ -31,6 +31,11 @@ std::string names_of(const std::vector<BoundaryVariable> & variables)
   for (const auto & variable : variables)
     text += (text.empty() ? "" : ", ") + variable.public_name;
   return text;
+}
+
+std::string label_of(const std::string & kind, const std::string & public_name)
+{
+  return kind + " '" + public_name + "'";
 }
 
 /// Null where there is no such variable.
@@ -71,12 +76,15 @@ Inputs::Inputs(const ModelDescription & model, at::ScalarType dtype, at::Device 
     : variables_(model.inputs), outputs_(model.outputs), parameters_(model.parameters),
       fixed_batch_(model.fixed_batch), dtype_(dtype), device_(device)
 {
+  for (const auto & variable : variables_)
+    labels_.push_back(label_of("input", variable.public_name));
+  for (const auto & parameter : parameters_)
+    parameter_labels_.push_back(label_of("parameter", parameter.public_name));
 }
 
-Inputs::Checked Inputs::check(const BoundaryVariable & variable, const std::string & kind,
+Inputs::Checked Inputs::check(const BoundaryVariable & variable, const std::string & what,
                               const at::Tensor & tensor) const
 {
-  const auto what = kind + " '" + variable.public_name + "'";
   check_kind(what, tensor, dtype_, device_);
   const auto sub = variable.sub_batch_shape.value_or(Shape{});
   return {tensor.requires_grad() ? tensor.detach() : tensor,
@@ -86,13 +94,13 @@ Inputs::Checked Inputs::check(const BoundaryVariable & variable, const std::stri
 std::vector<Inputs::Checked> Inputs::check_all(const TensorMap & given) const
 {
   std::vector<Checked> checked;
-  for (const auto & variable : variables_)
+  checked.reserve(variables_.size());
+  for (std::size_t k = 0; k < variables_.size(); ++k)
   {
-    const auto found = given.find(variable.public_name);
+    const auto found = given.find(variables_[k].public_name);
     if (found == given.end())
-      throw InputError("input '" + variable.public_name + "' is missing; the model takes " +
-                       names_of(variables_));
-    checked.push_back(check(variable, "input", found->second));
+      throw InputError(labels_[k] + " is missing; the model takes " + names_of(variables_));
+    checked.push_back(check(variables_[k], labels_[k], found->second));
   }
   return checked;
 }
@@ -114,21 +122,23 @@ at::Tensor Inputs::to_rows(const Checked & checked, const Shape & batch, std::in
 
 PreparedInputs Inputs::prepare(const TensorMap & given, const ParameterValues & parameters) const
 {
-  const auto checked = check_all(given);
+  auto checked = check_all(given);
   Shape batch;
   for (std::size_t k = 0; k < checked.size(); ++k)
-    batch = common_batch(batch, checked[k].batch, "input '" + variables_[k].public_name + "'");
-  for (const auto & parameter : parameters_)
-    batch = common_batch(batch, parameters.at(parameter.name).batch,
-                         "parameter '" + parameter.public_name + "'");
+    batch = common_batch(batch, checked[k].batch, labels_[k]);
+  for (std::size_t k = 0; k < parameters_.size(); ++k)
+    batch = common_batch(batch, parameters.at(parameters_[k].name).batch, parameter_labels_[k]);
 
   if (fixed_batch_)
     check_fixed_batch(*fixed_batch_, batch);
-  PreparedInputs prepared{batch, element_count(batch), {}};
+  const auto rows = element_count(batch);
+  State state;
   for (std::size_t k = 0; k < checked.size(); ++k)
-    prepared.state[variables_[k].name] = {to_rows(checked[k], batch, prepared.rows),
-                                          checked[k].batch};
-  return prepared;
+  {
+    auto data = to_rows(checked[k], batch, rows);
+    state[variables_[k].name] = {std::move(data), std::move(checked[k].batch)};
+  }
+  return {std::move(batch), rows, std::move(state)};
 }
 
 /// A tensor like `variable` whose batch broadcasts to that of the inputs, at (rows, *sub, *base).
@@ -136,11 +146,12 @@ at::Tensor Inputs::prepare_direction(const std::string & kind, const BoundaryVar
                                      const at::Tensor & tensor, const Shape & batch,
                                      std::int64_t rows) const
 {
-  const auto checked = check(variable, kind, tensor);
+  const auto what = label_of(kind, variable.public_name);
+  const auto checked = check(variable, what, tensor);
   if (broadcast(batch, checked.batch) != batch)
-    throw InputError(kind + " '" + variable.public_name + "' has batch shape " +
-                     to_string(checked.batch) + ", which does not broadcast to the batch shape " +
-                     to_string(batch) + " of the inputs");
+    throw InputError(what + " has batch shape " + to_string(checked.batch) +
+                     ", which does not broadcast to the batch shape " + to_string(batch) +
+                     " of the inputs");
   return to_rows(checked, batch, rows);
 }
 

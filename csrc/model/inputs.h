@@ -47,7 +47,8 @@ private:
     Shape batch;
   };
 
-  Checked check(const BoundaryVariable & variable, const std::string & kind,
+  /// `what` it is, for the error.
+  Checked check(const BoundaryVariable & variable, const std::string & what,
                 const at::Tensor & tensor) const;
   std::vector<Checked> check_all(const TensorMap & given) const;
   at::Tensor to_rows(const Checked & checked, const Shape & batch, std::int64_t rows) const;
@@ -61,6 +62,7 @@ private:
   const std::optional<FixedBatch> & fixed_batch_;
   at::ScalarType dtype_;
   at::Device device_;
+  std::vector<std::string> labels_, parameter_labels_; // for errors
 };
 
 } // namespace neml2_aoti_plugin

@@ -150,6 +150,8 @@ Model::Prepared Model::prepare(const Request & request) const
   call.batch = std::move(inputs.batch);
   prepared.work.block = {0, call.rows};
   prepared.work.state = std::move(inputs.state);
+  prepared.foreign.expect(prepared.work.state.size() + call.parameters.size() +
+                          description_.outputs.size());
   for (const auto & [name, value] : prepared.work.state)
     prepared.foreign.add(value.data);
   for (auto & [name, parameter] : call.parameters)
@@ -279,6 +281,7 @@ const Value & Model::output_value(const State & state, const BoundaryVariable & 
 
 void Model::collect_outputs(const Work & work, RowResults & results) const
 {
+  results.reserve(results.size() + description_.outputs.size());
   for (const auto & output : description_.outputs)
   {
     const auto & value = output_value(work.state, output);
@@ -290,6 +293,7 @@ void Model::collect_outputs(const Work & work, RowResults & results) const
 NamedTensors Model::outputs(Prepared & prepared, RowResults & results, Batch which) const
 {
   NamedTensors named;
+  named.reserve(description_.outputs.size());
   const auto & batch = prepared.work.call.batch;
   for (std::size_t k = 0; k < description_.outputs.size(); ++k)
   {

@@ -15,6 +15,9 @@ namespace neml2_aoti_plugin
 class ForeignStorage
 {
 public:
+  /// So many tensors may be told of.
+  void expect(std::size_t count) { storages_.reserve(count); }
+
   void add(const at::Tensor & tensor)
   {
     storages_.push_back(tensor.storage().unsafeGetStorageImpl());

@@ -88,15 +88,17 @@ void check_kind(const std::string & what, const at::Tensor & tensor, at::ScalarT
 Shape leading_batch(const std::string & what, const at::Tensor & tensor, const Shape & sub,
                     const Shape & base)
 {
-  const Shape shape = tensor.sizes().vec();
-  const auto tail = concatenate(sub, base);
-  if (!ends_with(shape, tail))
+  const auto shape = tensor.sizes();
+  const auto tail = sub.size() + base.size();
+  if (shape.size() < tail || shape.slice(shape.size() - tail, sub.size()) != at::IntArrayRef(sub) ||
+      shape.slice(shape.size() - base.size()) != at::IntArrayRef(base))
     throw InputError(
-        what + " has shape " + to_string(shape) + ", expected (*batch" +
-        (sub.empty() ? "" : ", *sub_batch") + ", *base) ending with " + to_string(tail) +
+        what + " has shape " + to_string(shape.vec()) + ", expected (*batch" +
+        (sub.empty() ? "" : ", *sub_batch") + ", *base) ending with " +
+        to_string(concatenate(sub, base)) +
         (sub.empty() ? "" : " (sub-batch " + to_string(sub) + ", base " + to_string(base) + ")") +
         "; base and sub-batch axes are never broadcast");
-  return {shape.begin(), shape.end() - static_cast<std::ptrdiff_t>(tail.size())};
+  return shape.slice(0, shape.size() - tail).vec();
 }
 
 } // namespace neml2_aoti_plugin

@@ -171,7 +171,7 @@ Tensors ForwardSegment::run_graph(Graph & graph, std::size_t blocks, const State
   auto tensors = arguments(state, call);
   if (is_run_by_rows(call) && call.rows > 0)
     return run_by_rows(graph, tensors, expected, call.rows);
-  return run_in_chunks(graph, tensors, expected, call);
+  return run_in_chunks(graph, std::move(tensors), expected, call);
 }
 
 /// All rows, unless the run would take so long that putting parts together again does not matter.
@@ -192,8 +192,8 @@ std::int64_t ForwardSegment::chunk_rows_for(Graph & graph, const Call & call,
 
 /// Some rows at a time, by the members of the team. Results that are the same for all rows are
 /// those of the first.
-Tensors ForwardSegment::run_in_chunks(Graph & graph, const Tensors & arguments,
-                                      std::size_t expected, const Call & call) const
+Tensors ForwardSegment::run_in_chunks(Graph & graph, Tensors arguments, std::size_t expected,
+                                      const Call & call) const
 {
   const auto run = [&](Tensors tensors, std::int64_t rows)
   {
@@ -211,7 +211,7 @@ Tensors ForwardSegment::run_in_chunks(Graph & graph, const Tensors & arguments,
   const auto chunk_rows =
       chunk_rows_for(graph, call, [&](std::int64_t rows) { run(part({0, rows}), rows); });
   if (call.rows <= chunk_rows)
-    return run(arguments, call.rows);
+    return run(std::move(arguments), call.rows);
 
   const auto blocks = equal_blocks(call.rows, chunk_rows);
   std::vector<Tensors> results(blocks.size());

@@ -66,7 +66,7 @@ private:
   Tensors arguments(const State & state, const Call & call) const;
   std::int64_t chunk_rows_for(Graph & graph, const Call & call,
                               const std::function<void(std::int64_t rows)> & run) const;
-  Tensors run_in_chunks(Graph & graph, const Tensors & arguments, std::size_t expected,
+  Tensors run_in_chunks(Graph & graph, Tensors arguments, std::size_t expected,
                         const Call & call) const;
   bool has_rows(const at::Tensor & result, std::size_t k, std::int64_t rows) const;
   Tensors run_graph(Graph & graph, std::size_t blocks, const State & state,

@@ -40,7 +40,7 @@ Shape batch_of(const State & state, const std::vector<std::string> & variables)
   Shape batch;
   for (const auto & variable : variables)
     if (const auto found = state.find(variable); found != state.end())
-      batch = broadcast(batch, found->second.batch).value();
+      batch = broadcast(std::move(batch), found->second.batch).value();
   return batch;
 }
 
