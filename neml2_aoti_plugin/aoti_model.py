@@ -317,8 +317,9 @@ class AOTIModel(torch.nn.Module):
 
         ``atol``, ``rtol``: absolute and relative tolerance on the residual norm; ``miters``: most
         iterations; ``ls_type``: BACKTRACKING or STRONG_WOLFE; ``ls_max_iters``: one more than
-        the trials of the line search, 1 for none; ``ls_cutback``, ``ls_c``: its reduction factor and its constant;
-        ``substep_del_tol``: relative size of the last update that substepped solves also need.
+        the trials of the line search, 1 for none; ``ls_cutback``, ``ls_c``: its reduction factor
+        and its constant; ``substep_del_tol``: relative size of the last update that substepped
+        solves also need.
         """
         config: SolverConfig = {
             "atol": atol,

@@ -11,7 +11,11 @@ import torch
 from torch.compiler import is_compiling
 
 from neml2_aoti_plugin.artifact import read_artifact
-from neml2_aoti_plugin.artifact.library_cache import default_cache, usable_library
+from neml2_aoti_plugin.artifact.library_cache import (
+    default_cache,
+    tuned_kernels_file,
+    usable_library,
+)
 from neml2_aoti_plugin.artifact.lock import Lock
 from neml2_aoti_plugin.artifact.manifest import LineSearch, Manifest, NewtonSettings
 from neml2_aoti_plugin.autograd import Differentiation, is_tracked
@@ -28,16 +32,19 @@ _Tensors = Mapping[str, torch.Tensor]
 _Results = TypeVar("_Results")
 
 
-def _unpacker(lock: Lock | None) -> Callable[[str], str] | None:
-    """Where the core finds the library of a package; ``None``: it unpacks packages itself."""
+def _unpacker(lock: Lock | None) -> Callable[[str], tuple[str, str]] | None:
+    """Where the core finds the library of a package, and tuned kernels for it, if any; ``None``: it
+    unpacks packages itself."""
     cache = default_cache()
     if cache is None:
         return None
 
-    def find(package: str) -> str:
+    def find(package: str) -> tuple[str, str]:
         if lock is not None:  # it was verified when the model was opened, which may be long ago
             lock.verify_file(Path(package))
-        return str(usable_library(cache, Path(package)))
+        library = usable_library(cache, Path(package))
+        kernels = tuned_kernels_file(library)
+        return str(library), str(kernels) if kernels.exists() else ""
 
     return find
 

@@ -112,6 +112,18 @@ def test_call_that_was_not_bound_yet_goes_elsewhere(redirect: Redirect, tmp_path
     assert power(2.0, 3.0) == 12.0
 
 
+def test_calls_to_a_function_of_its_own_go_elsewhere(redirect: Redirect, tmp_path: Path) -> None:
+    """As graphs call their kernels."""
+    inner = "#include <math.h>\ndouble inner(double a, double b) { return pow(a, b); }\n"
+    outer = "double inner(double, double);\ndouble power(double a, double b) "
+    text = f"{inner}{outer}{{ return inner(a, b); }}\n"
+    library = compiled(tmp_path, "own.c", text, "-fno-inline", "-fsemantic-interposition")
+    power = power_of(library)
+    assert power(2.0, 3.0) == 8.0
+    assert redirect(library, "inner", twelve)
+    assert power(2.0, 3.0) == 12.0
+
+
 def test_what_is_not_imported_or_not_loaded_is_left_alone(
     redirect: Redirect, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ ALLOWED_INCLUDES: dict[str, tuple[str, ...]] = {
         "model/",
         "description/",
         "operators/",
+        "graphs/exchanges.h",
         "numerics/convergence_error.h",
         "numerics/newton.h",
         "errors.h",
@@ -159,6 +160,7 @@ USERS_OF_CORE = {
     "model.py",
     "operators.py",
     "traced.py",
+    "tuning/trial.py",
 }
 USERS_OF_HOST = {
     "aoti_model.py",

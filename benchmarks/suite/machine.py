@@ -21,6 +21,8 @@ class Machine:
     threads: int
     kernel_threads: int
     """What the kernels of the artifacts were generated for."""
+    tuned_kernels: bool
+    """Whether the plugin ran kernels that were compiled again, as ``neml2-aoti tune`` does."""
     memory_gib: float
     system: str
     python: str
@@ -32,12 +34,13 @@ class Machine:
     """At the start: over 1, 5 and 15 minutes."""
 
 
-def describe(threads: int, kernel_threads: int) -> Machine:
+def describe(threads: int, kernel_threads: int, *, is_tuned: bool) -> Machine:
     return Machine(
         cpu=_cpu_model(),
         cores=os.cpu_count() or 1,
         threads=threads,
         kernel_threads=kernel_threads,
+        tuned_kernels=is_tuned,
         memory_gib=round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         system=platform.platform(),
         python=platform.python_version(),

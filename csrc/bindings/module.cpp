@@ -2,9 +2,11 @@
 
 #include "bindings/bindings.h"
 #include "bindings/in_flight.h"
+#include "graphs/exchanges.h"
 #include "operators/opaque_pow.h"
 
 namespace py = pybind11;
+using namespace py::literals;
 
 PYBIND11_MODULE(_runtime, module)
 {
@@ -15,6 +17,12 @@ PYBIND11_MODULE(_runtime, module)
   bind_shutdown();
   bind_description(module);
   bind_model(module);
+  module.def(
+      "exchange_functions", &exchange_functions, "graph"_a,
+      "Let the loaded library of a graph call faster functions, as models do on opening it.");
+  module.def("exchange_kernels", &exchange_kernels, "graph"_a, "kernels"_a,
+             "Send the calls of the loaded library of a graph to its kernels to those of another "
+             "library; returns how many kernels that are.");
   module.def("has_opaque_pow", &has_opaque_pow,
              "Whether some library of this process defines neml2::opaque_pow.");
   module.def(

@@ -87,7 +87,8 @@ Unpack ObservedModel::unpack_by(const py::object & callable)
     const py::gil_scoped_acquire locked;
     try
     {
-      return callable(package).cast<std::string>();
+      auto [library, kernels] = callable(package).cast<std::pair<std::string, std::string>>();
+      return Unpacked{std::move(library), std::move(kernels)};
     }
     catch (const py::error_already_set & error)
     {

@@ -17,7 +17,8 @@ class ObservedModel : public Model
 public:
   /// `observer` is a module or object with is_listening(), report(solves) and
   /// warn_of_failed_rows(solves).
-  /// `unpack` is None or takes the path of a package and returns that of its unpacked library.
+  /// `unpack` is None or takes the path of a package and returns those of its unpacked library and
+  /// of its tuned kernels, the latter empty where there are none.
   /// `differentiate` is None or takes what forward() does, in place of which it is called where
   /// gradients are to be known.
   ObservedModel(ModelDescription description, pybind11::object observer,

@@ -9,11 +9,8 @@
 #include <thread>
 
 #include "errors.h"
-#include "graphs/graph_bmm.h"
+#include "graphs/exchanges.h"
 #include "graphs/graph_run_error.h"
-#include "graphs/graph_tensors.h"
-#include "graphs/imports.h"
-#include "graphs/remembered_pow.h"
 
 namespace neml2_aoti_plugin
 {
@@ -35,17 +32,18 @@ std::string reason_of(const std::exception & error)
   return first_line(error.what());
 }
 
-/// Faster functions in place of those in which graphs spend more time than in their own code, with
-/// the same results. One that a graph does not call is nothing to gain.
-void exchange_functions(const std::string & library)
+void use_kernels(const std::string & library, const std::string & kernels)
 {
-  const auto exchange = [&](std::string_view name, auto * function)
-  { redirect_import(library, name, reinterpret_cast<void *>(function)); };
-  exchange("pow", &remembered_pow);
-  exchange("aoti_torch_cpu_bmm_out", &graph_bmm_out);
-  exchange("aoti_torch_empty_strided", &graph_empty_strided);
-  exchange("aoti_torch__reinterpret_tensor", &graph_reinterpret_tensor);
-  exchange("aoti_torch_delete_tensor_object", &graph_delete_tensor);
+  try
+  {
+    exchange_kernels(library, kernels);
+  }
+  catch (const std::exception & error)
+  {
+    throw ArtifactError(kernels +
+                        ": the tuned kernels cannot be loaded: " + first_line(error.what()) +
+                        ". Remove the file, or tune the artifact again (neml2-aoti tune).");
+  }
 }
 
 } // namespace
@@ -63,11 +61,13 @@ void Graph::open()
   {
     if (device_.is_cpu() && unpack_)
     {
-      const auto library = unpack_(path_);
+      const auto [library, kernels] = unpack_(path_);
       own_runner_ =
           std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(library, runner_count());
       runner_ = own_runner_.get();
       exchange_functions(library);
+      if (!kernels.empty())
+        use_kernels(library, kernels);
       return;
     }
     const auto index = device_.has_index() && !device_.is_cpu() ? device_.index() : -1;
@@ -75,6 +75,10 @@ void Graph::open()
         path_, "model", /*run_single_threaded=*/false, runner_count(),
         static_cast<c10::DeviceIndex>(index));
     runner_ = loader_->get_runner();
+  }
+  catch (const ArtifactError &)
+  {
+    throw;
   }
   catch (const std::exception & error)
   {

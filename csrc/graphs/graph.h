@@ -31,8 +31,15 @@ namespace neml2_aoti_plugin
 
 using Tensors = std::vector<at::Tensor>;
 
-/// Path of a package to that of its shared library, with the files that belong to it beside it.
-using Unpack = std::function<std::string(const std::string & package)>;
+/// Where a package has been unpacked.
+struct Unpacked
+{
+  std::string library; // with the files that belong to it beside it
+  std::string kernels; // a library with tuned ones; empty: there is none
+};
+
+/// Path of a package to where it is unpacked.
+using Unpack = std::function<Unpacked(const std::string & package)>;
 
 class Graph
 {

@@ -74,7 +74,7 @@ Tables tables_of(const link_map & library)
           {reinterpret_cast<Relocation>(data), data_bytes / sizeof(ElfW(Rela))}};
 }
 
-/// Where the library keeps the address of the function `name` that it imports.
+/// Where the library keeps the address of the function `name` that it calls.
 std::vector<void **> slots_of(const link_map & library, std::string_view name)
 {
   const auto tables = tables_of(library);
@@ -86,7 +86,7 @@ std::vector<void **> slots_of(const link_map & library, std::string_view name)
       if (ELF64_R_TYPE(relocation.r_info) != type)
         continue;
       const auto & symbol = tables.symbols[ELF64_R_SYM(relocation.r_info)];
-      if (symbol.st_shndx == SHN_UNDEF && tables.names + symbol.st_name == name)
+      if (tables.names + symbol.st_name == name)
         slots.push_back(reinterpret_cast<void **>(library.l_addr + relocation.r_offset));
     }
   };

@@ -88,6 +88,8 @@ from neml2_aoti_plugin._core._runtime import (  # noqa: E402  (only after the ch
     Structure,
     accelerate_opaque_pow,
     define_opaque_pow,
+    exchange_functions,
+    exchange_kernels,
     has_opaque_pow,
 )
 
@@ -132,5 +134,7 @@ __all__ = [
     "Structure",
     "accelerate_opaque_pow",
     "define_opaque_pow",
+    "exchange_functions",
+    "exchange_kernels",
     "has_opaque_pow",
 ]

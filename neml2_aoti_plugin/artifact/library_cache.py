@@ -3,7 +3,8 @@
 ::
 
     <cache>/packages/<file>.json    content and facts of a package file, by its inode and times
-    <cache>/libraries/<content>/    the library of a package with that content, ready to open
+    <cache>/libraries/<content>/    the library of a package with that content, ready to open, and
+                                    its tuned kernels for some machines, see tuning
 
 Entries are made aside (under a name that begins with a dot) and renamed into place, and moved
 aside before they are removed, so that processes may share a cache and be killed at any moment:
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -28,9 +30,11 @@ import tempfile
 import time
 import zipfile
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from neml2_aoti_plugin.artifact.machine import this_machine
 from neml2_aoti_plugin.artifact.package import (
     PackageFacts,
     inspect_package,
@@ -212,6 +216,24 @@ class LibraryCache:
                 times.append((entry.stat().st_mtime, entry))
         for _, entry in sorted(times)[: len(entries) - MOST_ENTRIES * 3 // 4]:
             entry.unlink(missing_ok=True)
+
+
+# -- tuned kernels -------------------------------------------------------------------------------
+
+
+def tuned_kernels_file(library: Path) -> Path:
+    """Where the kernels of the unpacked library are, if they have been tuned for this machine and
+    the installed torch."""
+    return library.parent / f"kernels-{_builder()}.so"
+
+
+@functools.cache
+def _builder() -> str:
+    """Kernels run where they were made: a cache may be shared by machines."""
+    machine = this_machine()
+    flags = " ".join(sorted(machine.cpu_flags or ()))
+    parts = (machine.platform, machine.architecture, flags, metadata.version("torch"))
+    return _digest("\n".join(parts).encode())[:16]
 
 
 # -- without a cache -----------------------------------------------------------------------------

@@ -28,6 +28,7 @@ COMMANDS = (
     "run",
     "bench",
     "compile",
+    "tune",
     "lock",
     "upgrade",
     "completion",

@@ -17,6 +17,7 @@ MACHINE = Machine(
     cores=2,
     threads=2,
     kernel_threads=2,
+    tuned_kernels=False,
     memory_gib=24.0,
     system="Linux",
     python="3.11",
