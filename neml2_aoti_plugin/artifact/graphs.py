@@ -86,8 +86,11 @@ def check_graph_files(manifest: Manifest) -> None:
     if missing:
         raise _missing_graphs(manifest, missing, len(names))
     inside = manifest.metadata_file.parent.resolve()
+    folder = manifest.leaf.folder.resolve()
     for name in names:
-        target = (manifest.leaf.folder / name).resolve()
+        target = folder / name
+        if target.is_symlink():
+            target = target.resolve()
         if not target.is_relative_to(inside):
             raise ArtifactError(
                 f"{manifest.leaf.folder / name}: leads to '{target}' outside the artifact; "

@@ -30,7 +30,6 @@ import tempfile
 import time
 import zipfile
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -230,9 +229,11 @@ def tuned_kernels_file(library: Path) -> Path:
 @functools.cache
 def _builder() -> str:
     """Kernels run where they were made: a cache may be shared by machines."""
+    import torch  # as whoever opens a library has done
+
     machine = this_machine()
     flags = " ".join(sorted(machine.cpu_flags or ()))
-    parts = (machine.platform, machine.architecture, flags, metadata.version("torch"))
+    parts = (machine.platform, machine.architecture, flags, torch.__version__)
     return _digest("\n".join(parts).encode())[:16]
 
 
