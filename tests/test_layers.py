@@ -25,7 +25,7 @@ ALLOWED_INCLUDES: dict[str, tuple[str, ...]] = {
     "execution": (),
     "layout": LOWEST,
     "numerics": ("execution/", "layout/", *LOWEST),
-    "graphs": ("errors.h",),
+    "graphs": ("execution/region_threads.h", "errors.h"),
     "segments": ("graphs/", "numerics/", "execution/", "layout/", *LOWEST),
     "model": (
         "segments/",

@@ -3,39 +3,14 @@
 #include <algorithm>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "execution/helpers.h"
+#include "execution/region_threads.h"
 
 namespace neml2_aoti_plugin
 {
 
 namespace
 {
-
-/// While it lives, OpenMP regions that this thread enters use at most so many threads.
-class RegionThreads
-{
-public:
-#ifdef _OPENMP
-  explicit RegionThreads(std::int64_t threads) : before_(omp_get_max_threads())
-  {
-    omp_set_num_threads(static_cast<int>(threads));
-  }
-  ~RegionThreads() { omp_set_num_threads(before_); }
-
-private:
-  int before_;
-#else
-  explicit RegionThreads(std::int64_t) {}
-#endif
-
-public:
-  RegionThreads(const RegionThreads &) = delete;
-  RegionThreads & operator=(const RegionThreads &) = delete;
-};
 
 void rethrow_first(const std::vector<std::exception_ptr> & failures)
 {
@@ -70,6 +45,7 @@ void Checkpoint::operator()() const
 Team Team::undivided() const
 {
   auto team = *this;
+  team.threads_ = size_;
   team.size_ = 1;
   return team;
 }
@@ -83,7 +59,7 @@ void Team::run(std::int64_t members, const Member & member) const
   {
     try
     {
-      const RegionThreads region_threads(count == 1 ? threads_ : 1);
+      const RegionThreads region_threads(threads_);
       member(number, Checkpoint(stop, number == 0 ? &poll_ : nullptr));
     }
     catch (...)

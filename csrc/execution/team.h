@@ -1,6 +1,5 @@
 // The threads that share the work of one call: the calling thread, and helpers that are free.
-// Graphs use threads of their own only where the calling thread works alone. Standard library only,
-// but for telling OpenMP so.
+// Graphs that a member runs use no threads of their own, unless the work cannot be divided.
 #pragma once
 
 #include <atomic>
@@ -38,15 +37,11 @@ private:
 class Team
 {
 public:
-  explicit Team(std::int64_t size = 1, Poll poll = {})
-      : size_(size), threads_(size), poll_(std::move(poll))
-  {
-  }
+  explicit Team(std::int64_t size = 1, Poll poll = {}) : size_(size), poll_(std::move(poll)) {}
 
   std::int64_t size() const { return size_; }
 
-  /// The calling thread alone, whose graphs may use as many threads as this team has members: for
-  /// work that cannot be divided.
+  /// The calling thread alone, whose graphs may use as many threads as this team has members.
   Team undivided() const;
 
   /// `member` on up to `members` threads at once, each with a number from 0, the calling thread's.
@@ -62,7 +57,7 @@ public:
 
 private:
   std::int64_t size_;
-  std::int64_t threads_;
+  std::int64_t threads_ = 1; // of the graphs that a member runs
   Poll poll_;
 };
 
