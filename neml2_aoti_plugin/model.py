@@ -43,7 +43,7 @@ def _unpacker(lock: Lock | None) -> Callable[[str], tuple[str, str]] | None:
         if lock is not None:  # it was verified when the model was opened, which may be long ago
             lock.verify_file(Path(package))
         library = usable_library(cache, Path(package))
-        kernels = tuned_kernels_file(library)
+        kernels = tuned_kernels_file(library, torch.__version__)
         return str(library), str(kernels) if kernels.exists() else ""
 
     return find

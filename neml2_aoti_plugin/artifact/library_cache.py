@@ -220,20 +220,18 @@ class LibraryCache:
 # -- tuned kernels -------------------------------------------------------------------------------
 
 
-def tuned_kernels_file(library: Path) -> Path:
+def tuned_kernels_file(library: Path, torch: str) -> Path:
     """Where the kernels of the unpacked library are, if they have been tuned for this machine and
-    the installed torch."""
-    return library.parent / f"kernels-{_builder()}.so"
+    the version ``torch``."""
+    return library.parent / f"kernels-{_builder(torch)}.so"
 
 
 @functools.cache
-def _builder() -> str:
+def _builder(torch: str) -> str:
     """Kernels run where they were made: a cache may be shared by machines."""
-    import torch  # as whoever opens a library has done
-
     machine = this_machine()
     flags = " ".join(sorted(machine.cpu_flags or ()))
-    parts = (machine.platform, machine.architecture, flags, torch.__version__)
+    parts = (machine.platform, machine.architecture, flags, torch)
     return _digest("\n".join(parts).encode())[:16]
 
 

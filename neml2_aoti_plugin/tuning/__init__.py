@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from neml2_aoti_plugin.artifact import inspect_graphs, read_artifact
 from neml2_aoti_plugin.artifact.graphs import graph_names
 from neml2_aoti_plugin.artifact.library_cache import (
@@ -99,7 +101,7 @@ def tune(
 
 def _tuned(name: str, facts: PackageFacts, cache: LibraryCache, *, again: bool) -> TunedGraph:
     library = cache.library(facts.file)
-    target = tuned_kernels_file(library)
+    target = tuned_kernels_file(library, torch.__version__)
     if target.exists() and not again:
         return TunedGraph(name=name, outcome=Outcome.ALREADY)
     if facts.arguments is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch._C._aoti import AOTIModelContainerRunnerCpu
 
 if TYPE_CHECKING:
     from neml2_aoti_plugin.artifact.signature import GraphArgument
@@ -74,7 +75,7 @@ def _copied(library: Path, folder: Path) -> Path:
 
 
 def _runner(library: Path) -> Run:
-    runner = torch._C._aoti.AOTIModelContainerRunnerCpu(str(library), 1)
+    runner = AOTIModelContainerRunnerCpu(str(library), 1)
     return lambda inputs: runner.run(list(inputs))
 
 

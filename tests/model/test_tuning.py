@@ -152,12 +152,13 @@ def test_kernels_are_for_one_kind_of_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = tmp_path / "model.so"
-    here = library_cache.tuned_kernels_file(library)
-    assert here == library_cache.tuned_kernels_file(library)
+    here = library_cache.tuned_kernels_file(library, "2.12.1")
+    assert here == library_cache.tuned_kernels_file(library, "2.12.1")
+    assert here != library_cache.tuned_kernels_file(library, "2.13.0")
     other = dataclasses.replace(library_cache.this_machine(), cpu_flags=frozenset({"sse2"}))
     monkeypatch.setattr(library_cache, "this_machine", lambda: other)
     library_cache._builder.cache_clear()
     try:
-        assert library_cache.tuned_kernels_file(library) != here
+        assert library_cache.tuned_kernels_file(library, "2.12.1") != here
     finally:
         library_cache._builder.cache_clear()
