@@ -96,7 +96,7 @@ AOTITorchError graph_reinterpret_tensor(AtenTensorHandle base, std::int64_t axes
 AOTITorchError graph_delete_tensor(AtenTensorHandle tensor)
 {
   auto * available = spares();
-  if (!available)
+  if (!available || !tensor)
     return aoti_torch_delete_tensor_object(tensor);
   try
   {
