@@ -74,15 +74,6 @@ bool owns_its_memory(const at::Tensor & tensor)
   return storage.use_count() == 1 && storage.data_ptr().get_deleter() == &free_memory;
 }
 
-/// What views hold that are to spare: the memory that they were in is let go of.
-const at::Storage & no_memory()
-{
-  static const thread_local at::Storage storage(c10::make_intrusive<c10::StorageImpl>(
-      c10::StorageImpl::use_byte_size_t(), 0, at::DataPtr(nullptr, at::Device(at::kCPU)), nullptr,
-      /*resizable=*/false));
-  return storage;
-}
-
 std::unique_ptr<at::Tensor> popped(std::vector<std::unique_ptr<at::Tensor>> & stack)
 {
   auto tensor = std::move(stack.back());
@@ -99,6 +90,14 @@ void shape(const at::Tensor & tensor, at::IntArrayRef sizes, at::IntArrayRef str
 }
 
 } // namespace
+
+SpareTensors::SpareTensors()
+    : no_memory_(c10::make_intrusive<c10::StorageImpl>(c10::StorageImpl::use_byte_size_t(), 0,
+                                                       at::DataPtr(nullptr, at::Device(at::kCPU)),
+                                                       nullptr, /*resizable=*/false))
+{
+  static_assert(class_of(most_bytes).number + 1 == classes);
+}
 
 std::unique_ptr<at::Tensor> SpareTensors::own(at::IntArrayRef sizes, at::IntArrayRef strides)
 {
@@ -139,7 +138,7 @@ void SpareTensors::keep(std::unique_ptr<at::Tensor> tensor)
   {
     if (views_.size() >= most_views)
       return;
-    tensor->unsafeGetTensorImpl()->set_storage_keep_dtype(no_memory());
+    tensor->unsafeGetTensorImpl()->set_storage_keep_dtype(no_memory_);
     views_.push_back(std::move(tensor));
     return;
   }

@@ -20,7 +20,7 @@ namespace neml2_aoti_plugin
 class SpareTensors
 {
 public:
-  SpareTensors() = default;
+  SpareTensors();
   SpareTensors(const SpareTensors &) = delete;
   SpareTensors & operator=(const SpareTensors &) = delete;
 
@@ -38,11 +38,12 @@ public:
 private:
   using Stack = std::vector<std::unique_ptr<at::Tensor>>;
 
-  static constexpr std::size_t classes = 104;
+  static constexpr std::size_t classes = 96;
 
   std::array<Stack, classes> owners_; // by the memory that they have
   std::size_t kept_bytes_ = 0;        // of all owners
-  Stack views_;                       // in no memory of worth
+  at::Storage no_memory_;             // in which views wait: theirs is let go of
+  Stack views_;
 };
 
 } // namespace neml2_aoti_plugin

@@ -203,17 +203,11 @@ INLINED void gather(const double * entry, std::int64_t size, Lanes<2> & lanes)
   lanes = Lanes<2>{entry[0], entry[size]};
 }
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define CAN_TRANSPOSE
-#endif
-#endif
-
-#ifdef CAN_TRANSPOSE
 /// The 8 x 8 numbers of `rows` with rows and columns exchanged: in three steps, each of which joins
-/// halves of pairs.
+/// halves of pairs, where the compiler has a word for that.
 INLINED void transpose(const Lanes<8> * rows, Lanes<8> * columns)
 {
+#if __has_builtin(__builtin_shufflevector)
   Lanes<8> pairs[8], quads[8];
   for (int k = 0; k < 8; k += 2)
   {
@@ -231,6 +225,11 @@ INLINED void transpose(const Lanes<8> * rows, Lanes<8> * columns)
     columns[j] = __builtin_shufflevector(quads[j], quads[j + 4], 0, 1, 2, 3, 8, 9, 10, 11);
     columns[j + 4] = __builtin_shufflevector(quads[j], quads[j + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
+#else
+  for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < 8; ++j)
+      columns[j][i] = rows[i][j];
+#endif
 }
 
 /// Eight successive numbers of eight blocks, entry by entry.
@@ -250,7 +249,6 @@ INLINED void separate_eight(const Lanes<8> * lanes, std::int64_t size, double * 
   for (int lane = 0; lane < 8; ++lane)
     std::memcpy(entries + lane * size, &rows[lane], sizeof(rows[lane]));
 }
-#endif
 
 /// `count` successive numbers of up to `width` blocks side by side, which are `size` apart. Lanes
 /// without a block hold zeros.
@@ -259,11 +257,9 @@ INLINED void interleave_run(const double * entries, std::int64_t present, std::i
                             std::int64_t count, Lanes<width> * lanes)
 {
   std::int64_t k = 0;
-#ifdef CAN_TRANSPOSE
   if constexpr (width == 8)
     for (; present == width && k + 8 <= count; k += 8)
       interleave_eight(entries + k, size, lanes + k);
-#endif
   for (; k < count; ++k)
   {
     if (present == width)
@@ -283,11 +279,9 @@ INLINED void separate_run(const Lanes<width> * lanes, std::int64_t present, std:
                           std::int64_t count, double * entries)
 {
   std::int64_t k = 0;
-#ifdef CAN_TRANSPOSE
   if constexpr (width == 8)
     for (; present == width && k + 8 <= count; k += 8)
       separate_eight(lanes + k, size, entries + k);
-#endif
   for (; k < count; ++k)
     for (std::int64_t lane = 0; lane < present; ++lane)
       entries[k + lane * size] = lanes[k][lane];
@@ -513,7 +507,6 @@ solve_avx512(const LuBatch & batch, const double * factors, const std::int64_t *
 #endif
 
 #undef INLINED
-#undef CAN_TRANSPOSE
 
 Kernels choose_kernels()
 {
