@@ -22,7 +22,7 @@ PYBIND11_MODULE(_runtime, module)
       "Let the loaded library of a graph call faster functions, as models do on opening it.");
   module.def("exchange_kernels", &exchange_kernels, "graph"_a, "kernels"_a,
              "Send the calls of the loaded library of a graph to its kernels to those of another "
-             "library; returns how many kernels that are.");
+             "library.");
   module.def("has_opaque_pow", &has_opaque_pow,
              "Whether some library of this process defines neml2::opaque_pow.");
   module.def(

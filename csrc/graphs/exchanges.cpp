@@ -2,9 +2,9 @@
 
 #include <dlfcn.h>
 
-#include <stdexcept>
 #include <string_view>
 
+#include "errors.h"
 #include "graphs/graph_bmm.h"
 #include "graphs/graph_tensors.h"
 #include "graphs/imports.h"
@@ -33,18 +33,17 @@ void exchange_functions(const std::string & graph)
   exchange(graph, "aoti_torch_delete_tensor_object", &graph_delete_tensor);
 }
 
-std::size_t exchange_kernels(const std::string & graph, const std::string & kernels)
+void exchange_kernels(const std::string & graph, const std::string & kernels)
 {
   auto * library = dlopen(kernels.c_str(), RTLD_NOW | RTLD_LOCAL);
   const auto * names = library ? dlsym(library, "neml2_aoti_kernels") : nullptr;
   if (!names)
-    throw std::runtime_error(dlerror());
+    throw ArtifactError(kernels + ": the tuned kernels cannot be loaded: " + dlerror() +
+                        ". Remove the file, or tune the artifact again (neml2-aoti tune).");
   exchange(kernels, "pow", &remembered_pow);
-  std::size_t exchanged = 0;
   for (const auto * name = static_cast<const char * const *>(names); *name; ++name)
     if (auto * kernel = dlsym(library, *name))
-      exchanged += redirect_import(graph, *name, kernel);
-  return exchanged;
+      redirect_import(graph, *name, kernel);
 }
 
 } // namespace neml2_aoti_plugin

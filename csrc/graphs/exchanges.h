@@ -1,7 +1,6 @@
 // What the library of a graph calls in place of what it was linked with, with the same results.
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 namespace neml2_aoti_plugin
@@ -12,9 +11,8 @@ namespace neml2_aoti_plugin
 void exchange_functions(const std::string & graph);
 
 /// Sends the calls of the loaded library `graph` to its own kernels to those of the same names in
-/// the library `kernels`, which neml2_aoti_plugin.tuning made and which is loaded for good. Returns
-/// how many there are of which the graph calls one. Throws std::runtime_error where `kernels` is no
-/// such library.
-std::size_t exchange_kernels(const std::string & graph, const std::string & kernels);
+/// the library `kernels`, which neml2_aoti_plugin.tuning made and which is loaded for good. Throws
+/// ArtifactError where `kernels` is no such library.
+void exchange_kernels(const std::string & graph, const std::string & kernels);
 
 } // namespace neml2_aoti_plugin

@@ -43,20 +43,6 @@ std::string reason_of(const std::exception & error)
   return first_line(error.what());
 }
 
-void use_kernels(const std::string & library, const std::string & kernels)
-{
-  try
-  {
-    exchange_kernels(library, kernels);
-  }
-  catch (const std::exception & error)
-  {
-    throw ArtifactError(kernels +
-                        ": the tuned kernels cannot be loaded: " + first_line(error.what()) +
-                        ". Remove the file, or tune the artifact again (neml2-aoti tune).");
-  }
-}
-
 } // namespace
 
 Graph::Graph(std::string path, at::Device device, Unpack unpack, std::optional<BatchAxes> axes)
@@ -78,7 +64,7 @@ void Graph::open()
       runner_ = own_runner_.get();
       exchange_functions(library);
       if (!kernels.empty())
-        use_kernels(library, kernels);
+        exchange_kernels(library, kernels);
       return;
     }
     const auto index = device_.has_index() && !device_.is_cpu() ? device_.index() : -1;
