@@ -4,6 +4,7 @@ A package is an uncompressed zip archive::
 
     <top folder>/data/aotinductor/model/*.so                one shared library
                                        /*.wrapper.cpp       its source, see signature
+                                       /*.kernel.cpp        that of its kernels, see tuning
                                        /*_metadata.json     what it was compiled for
                                        /*.json              operators it calls by name, if any
 
@@ -35,6 +36,7 @@ OPAQUE_POW = "neml2::opaque_pow"
 _MODEL_FOLDER = ("data", "aotinductor", "model")
 _LIBRARY_SUFFIXES = (".so", ".dylib", ".dll", ".pyd")
 _SOURCE_SUFFIX = ".wrapper.cpp"
+_KERNEL_SUFFIX = ".kernel.cpp"
 _METADATA_SUFFIX = "_metadata.json"
 _CHUNK_BYTES = 1 << 20
 _ENCRYPTED = 0x1
@@ -126,6 +128,16 @@ def library_members(
 def is_source(member: zipfile.ZipInfo) -> bool:
     """Whether the member is only there to be read."""
     return member.filename.endswith(".cpp")
+
+
+def kernel_sources(file: Path) -> tuple[str, str] | None:
+    """The source of the kernels in an inspected package, and that of their caller; ``None`` where
+    it does not carry both."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        kernels = _read_source(archive, members, _KERNEL_SUFFIX)
+        caller = _read_source(archive, members, _SOURCE_SUFFIX)
+    return None if kernels is None or caller is None else (kernels, caller)
 
 
 def check_package(facts: PackageFacts, leaf: Leaf, machine: Machine, metadata_file: Path) -> None:
@@ -255,10 +267,18 @@ def _read_operators(
 def _read_arguments(
     archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo]
 ) -> tuple[GraphArgument, ...] | None:
-    sources = [member for member in members if member.filename.endswith(_SOURCE_SUFFIX)]
+    source = _read_source(archive, members, _SOURCE_SUFFIX)
+    return None if source is None else read_arguments(source)
+
+
+def _read_source(
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], suffix: str
+) -> str | None:
+    """The only member that ends so; ``None`` where there are none or several."""
+    sources = [member for member in members if member.filename.endswith(suffix)]
     if len(sources) != 1:
         return None
-    return read_arguments(archive.read(sources[0]).decode("utf-8", errors="replace"))
+    return archive.read(sources[0]).decode("utf-8", errors="replace")
 
 
 def _targets(nodes: Any) -> list[str]:

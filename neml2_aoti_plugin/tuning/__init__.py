@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import enum
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from neml2_aoti_plugin.artifact.library_cache import (
     default_cache,
     tuned_kernels_file,
 )
-from neml2_aoti_plugin.artifact.package import PackageFacts
+from neml2_aoti_plugin.artifact.package import PackageFacts, kernel_sources
 from neml2_aoti_plugin.artifact.whole_file import write_whole
 from neml2_aoti_plugin.errors import AOTIError, UnsupportedFeatureError
 from neml2_aoti_plugin.operators import provide_operators
@@ -133,12 +132,7 @@ def _left(name: str, reason: str) -> TunedGraph:
 
 
 def _kernels(package: Path) -> Kernels:
-    with zipfile.ZipFile(package) as archive:
-        sources = {
-            suffix: [name for name in archive.namelist() if name.endswith(suffix)]
-            for suffix in (".kernel.cpp", ".wrapper.cpp")
-        }
-        if any(len(names) != 1 for names in sources.values()):
-            raise UnknownSourceError("its package carries no source of kernels")
-        kernels, caller = (archive.read(names[0]).decode() for names in sources.values())
-    return marked_kernels(kernels, caller)
+    sources = kernel_sources(package)
+    if sources is None:
+        raise UnknownSourceError("its package carries no source of kernels")
+    return marked_kernels(*sources)
